@@ -1,0 +1,64 @@
+# Everything a developer needs. `make run` and `make test` set up all they need by themselves;
+# the machine must have Python 3.11 or newer and make, and no Redis.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SERVER := $(VENV)/.installed-server
+DEV    := $(VENV)/.installed-dev
+
+# More arguments for the command: make run ARGS="--port 8081", make test ARGS="tests/unit -x"
+ARGS ?=
+
+.PHONY: help run test check format bench wheel clean
+
+help:
+	@echo "make run     start LambdaQueue on a Redis of its own     (ARGS=\"--port 8081\")"
+	@echo "make test    run the whole suite                         (ARGS=\"tests/unit -x\")"
+	@echo "make check   ruff, formatting, mypy --strict"
+	@echo "make format  let ruff format and mend what it can"
+	@echo "make bench   run the benchmarks                          (ARGS=...)"
+	@echo "make wheel   build the wheel into dist/"
+	@echo "make clean   remove $(VENV), caches and build products; data in .lambdaqueue stays"
+
+run: $(SERVER)
+	@exec $(BIN)/lambdaqueue up $(ARGS)
+
+test: $(DEV)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+check: $(DEV)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(DEV)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(DEV)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+wheel: $(DEV)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "LambdaQueue needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) -V) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(SERVER): $(BIN)/python setup.cfg pyproject.toml
+	@echo "Installing LambdaQueue and what it runs on into $(VENV) (about a minute, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server]'
+	@touch $@
+
+$(DEV): $(SERVER)
+	@echo "Installing what tests and checks need into $(VENV) (about a minute, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,dev]'
+	@touch $@

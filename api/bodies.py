@@ -1,0 +1,91 @@
+"""Request bodies: read once, up to a limit, and only in the types that are taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from lambdaqueue import strict_json
+from lambdaqueue.errors import UnreadableRequest
+
+__all__ = ["MEDIA_TYPE", "JsonBody", "content_type", "is_json", "read_body", "read_object"]
+
+TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+MEDIA_TYPE = re.compile(rf"(?=.{{3,255}}\Z){TOKEN}/{TOKEN}(?:[ \t]*;[\t -~]*)?")
+"""type/subtype with whatever parameters, printable ASCII (RFC 9110, section 8.3.1)."""
+
+
+class JsonBody(NamedTuple):
+    """A JSON body: its bytes, and the object they say."""
+
+    raw: bytes
+    value: dict[str, Any]
+
+
+def read_body(limit: int) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        RequestEntityTooLarge: it has more than `limit` bytes; a declared length is believed
+            before anything is read, a chunked body is cut there.
+        UnreadableRequest: the connection broke off, came too slowly or is framed wrongly.
+    """
+    length = request.content_length
+    if length is None and not request.environ.get("wsgi.input_terminated"):
+        return b""
+    if length is not None and length > limit:
+        raise _too_large(limit)
+    body = b"".join(_chunks(limit + 1 if length is None else length))
+    if len(body) > limit:
+        raise _too_large(limit)
+    if length is not None and len(body) < length:
+        raise UnreadableRequest("incomplete_body", "The body ended too early or came too slowly.")
+    return body
+
+
+def read_object(limit: int) -> JsonBody:
+    """Return the JSON object in the request's body; raises as `strict_json.parse_object`."""
+    if not is_json(content_type()):
+        raise UnsupportedMediaType("The body must be application/json.")
+    raw = read_body(limit)
+    return JsonBody(raw, strict_json.parse_object(raw))
+
+
+def content_type() -> str:
+    """Return the body's Content-Type; raises UnsupportedMediaType without a proper one."""
+    if request.environ.get("HTTP_CONTENT_ENCODING"):
+        raise UnsupportedMediaType("A body with Content-Encoding is not taken.")
+    given = request.environ.get("CONTENT_TYPE", "")
+    if not MEDIA_TYPE.fullmatch(given):
+        raise UnsupportedMediaType("A Content-Type like application/json is needed.")
+    return str(given)
+
+
+@lru_cache(maxsize=256)
+def is_json(media_type: str) -> bool:
+    """True for application/json and everything that ends in +json."""
+    name = media_type.partition(";")[0].strip().lower()
+    return name == "application/json" or name.endswith("+json")
+
+
+def _chunks(wanted: int) -> Iterator[bytes]:
+    stream = request.environ["wsgi.input"]
+    while wanted > 0:
+        try:
+            chunk = stream.read(wanted)
+        # Every server has its own errors for broken chunks and connections.
+        except Exception as error:
+            raise UnreadableRequest("incomplete_body", "The body can't be read.") from error
+        if not chunk:
+            return
+        wanted -= len(chunk)
+        yield chunk
+
+
+def _too_large(limit: int) -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"The body has more than {limit} bytes.")

@@ -1,0 +1,142 @@
+"""Errors as JSON: one table from our errors to HTTP, one shape for every answer (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from api.paths import misnamed_queue
+from lambdaqueue import strict_json
+from lambdaqueue.errors import (
+    Conflict,
+    InvalidRequest,
+    Issue,
+    LambdaQueueError,
+    NotFound,
+    StorageFull,
+    StorageUnavailable,
+    UnreadableRequest,
+)
+
+__all__ = ["install", "problem"]
+
+log = logging.getLogger("lambdaqueue.api")
+
+HTTP_ERRORS: Mapping[type[LambdaQueueError], tuple[int, str]] = {
+    UnreadableRequest: (400, "bad_request"),
+    InvalidRequest: (422, "VALIDATION_ERROR"),
+    NotFound: (404, "not_found"),
+    Conflict: (409, "conflict"),
+    StorageUnavailable: (503, StorageUnavailable.code),
+    StorageFull: (503, StorageFull.code),
+}
+"""Our errors: the HTTP status, and the `type` of the answer."""
+
+STATUSES: Mapping[int, tuple[str, str, str]] = {
+    400: ("bad_request", "Bad request", "The request can't be understood."),
+    401: ("unauthorized", "Unauthorized", "A valid token is needed: Authorization: Bearer <token>"),
+    403: ("forbidden", "Forbidden", "The token doesn't allow this."),
+    404: ("not_found", "Not found", "There is no such object."),
+    405: ("method_not_allowed", "Method not allowed", "The path doesn't take this method."),
+    406: ("not_acceptable", "Not acceptable", "Answers are JSON."),
+    408: ("request_timeout", "Request timeout", "The request came too slowly."),
+    409: ("conflict", "Conflict", "The object's state doesn't allow this."),
+    413: ("payload_too_large", "Payload too large", "The body is over the limit."),
+    415: ("unsupported_media_type", "Unsupported media type", "The body's type is not taken here."),
+    417: ("expectation_failed", "Expectation failed", "Only 100-continue can be expected."),
+    422: ("VALIDATION_ERROR", "Validation error", "The request breaks a rule."),
+    429: ("too_many_requests", "Too many requests", "Slow down."),
+    431: (
+        "headers_too_large",
+        "Request header fields too large",
+        "The headers are over the limit.",
+    ),
+    500: ("internal_error", "Internal error", "Something went wrong on our side."),
+    501: ("not_implemented", "Not implemented", "The transfer coding is not known here."),
+    503: ("unavailable", "Service unavailable", "Try again later."),
+}
+"""For each status: `type` and `title` of the answer, and the `detail` where none is given."""
+
+
+def problem(
+    status: int, *, kind: str | None = None, detail: str | None = None, issues: Iterable[Issue] = ()
+) -> bytes:
+    """Return the JSON of an error answer; `message` repeats `detail` for a published client."""
+    default_kind, title, default_detail = STATUSES[status]
+    detail = detail or default_detail
+    body: dict[str, Any] = {
+        "type": kind or default_kind,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "message": detail,
+    }
+    listed = [_issue(issue) for issue in issues]
+    if listed:
+        body["issues"] = listed
+    return strict_json.dumps(body)
+
+
+def install(app: Flask) -> None:
+    """Let `app` answer every error, its own and the framework's, as JSON."""
+    app.register_error_handler(LambdaQueueError, _ours)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _ours(error: LambdaQueueError) -> Response:
+    status, kind = next(HTTP_ERRORS[each] for each in type(error).__mro__ if each in HTTP_ERRORS)
+    issues: tuple[Issue, ...] = ()
+    if isinstance(error, InvalidRequest):
+        issues = error.issues
+    elif isinstance(error, UnreadableRequest):
+        kind = error.code
+    response = _response(status, kind=kind, detail=str(error), issues=issues)
+    if isinstance(error, StorageUnavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _of_http(error: HTTPException) -> Response:
+    misnamed = misnamed_queue(request.path) if error.code == 404 else None
+    if misnamed is not None:
+        return _ours(misnamed)
+    # What has no entry is a redirect to another spelling of the path: here no object has two.
+    status = error.code if error.code and error.code in STATUSES else 404
+    detail = error.description if type(error).description != error.description else None
+    response = _response(status, detail=detail)
+    for name, value in error.get_headers():
+        if name.lower() != "content-type":
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("request %s failed", g.request_id, exc_info=error)
+    return _response(500)
+
+
+def _response(
+    status: int, *, kind: str | None = None, detail: str | None = None, issues: Iterable[Issue] = ()
+) -> Response:
+    body = problem(status, kind=kind, detail=detail, issues=issues)
+    return Response(body, status=status, content_type=_content_type())
+
+
+def _content_type() -> str:
+    asked = "application/problem+json"
+    wanted = any(media == asked and quality > 0 for media, quality in request.accept_mimetypes)
+    return asked if wanted else "application/json"
+
+
+def _issue(issue: Issue) -> dict[str, Any]:
+    return {
+        "validation": issue.code,
+        "code": issue.code,
+        "path": list(issue.path),
+        "message": issue.message,
+    }

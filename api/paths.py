@@ -1,0 +1,72 @@
+"""Queue names in paths: which parts of `/queues/…` are the name, and which names are allowed."""
+
+from __future__ import annotations
+
+import re
+
+from werkzeug.routing import BaseConverter
+
+from lambdaqueue.errors import InvalidRequest
+
+__all__ = ["QueueConverter", "check_queue_name", "misnamed_queue"]
+
+RESERVED = ("items", "history", "secret", "pause", "resume", "purge")
+"""Words that end the queue's name in a path, and so can be no part of one."""
+
+_RESERVED = "(?:" + "|".join(RESERVED) + ")"
+_FREE_PART = rf"(?!{_RESERVED}(?:/|\Z))[^/]*"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
+_RESERVED_PART = re.compile(rf"(?:\A|/){_RESERVED}(?:/|\Z)")
+_UNDER_QUEUE = re.compile(
+    r"/api/v1/queues/(.*?)/(?:items|items/batch|items/byKey/.*|history|pause|resume)/?", re.DOTALL
+)
+_RESERVED_QUEUE = re.compile(rf"/api/v1/queues/({_RESERVED})/?")
+
+
+class QueueConverter(BaseConverter):
+    """Takes a queue's name with its slashes, up to the first reserved word."""
+
+    regex = f"{_FREE_PART}(?:/{_FREE_PART})*"
+    part_isolating = False
+
+
+def check_queue_name(name: str) -> str:
+    """Return `name` unchanged if a queue may have it.
+
+    Raises:
+        InvalidRequest: for the field `queue`.
+    """
+    if _NAME.fullmatch(name) and not _oddly_divided(name):
+        return name
+    raise InvalidRequest.of(
+        "queue",
+        "bad_queue_name",
+        "must have 1 to 128 of A-Z a-z 0-9 . _ - /, begin with a letter or digit, "
+        f"and have no '..', no empty part and no part named {', '.join(RESERVED)}",
+    )
+
+
+def misnamed_queue(path: str) -> InvalidRequest | None:
+    """Return what is wrong with the queue's name in `path`, which no route has taken.
+
+    `…/queues/a/items/items` is about a queue `a/items`; `…/queues/a/items/x` about nothing.
+    """
+    found = _UNDER_QUEUE.fullmatch(path) or _RESERVED_QUEUE.fullmatch(path)
+    if found is None:
+        return None
+    try:
+        check_queue_name(found[1])
+    except InvalidRequest as error:
+        return error
+    return None
+
+
+def _oddly_divided(name: str) -> bool:
+    if name.isalnum():
+        return name in RESERVED
+    return (
+        ".." in name
+        or "//" in name
+        or name.endswith("/")
+        or _RESERVED_PART.search(name) is not None
+    )

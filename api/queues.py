@@ -1,0 +1,93 @@
+"""Queues: list, look, set up, pause, resume, drop."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from flask import Blueprint, Response, current_app
+
+from api import render
+from api.access import environment, needs, service
+from api.answers import answer, read_query
+from api.bodies import read_object
+from api.paths import check_queue_name
+from api.schemas import ListQuery, QueueSchema, loaded
+from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.queue_settings import QueueSettings
+
+__all__ = ["blueprint"]
+
+blueprint = Blueprint("queues", __name__, url_prefix="/api/v1")
+
+LIST_QUERY = ListQuery()
+SETTINGS = QueueSchema()
+DEFAULTS = {field.name: field.default for field in fields(QueueSettings)}
+
+
+@blueprint.get("/queues")
+@blueprint.get("/queues/")
+@needs("read")
+def list_queues() -> Response:
+    query = read_query(LIST_QUERY)
+    _check_cursor(query["cursor"])
+    return answer(render.page("queues", service().queues(environment(), **query), render.queue))
+
+
+@blueprint.get("/queues/<queue:queue>")
+@needs("read")
+def show(queue: str) -> Response:
+    check_queue_name(queue)
+    return answer(render.queue(service().queue(environment(), queue)))
+
+
+@blueprint.put("/queues/<queue:queue>")
+@needs("manage")
+def replace_settings(queue: str) -> Response:
+    check_queue_name(queue)
+    return answer(render.queue(service().configure(environment(), queue, _settings(), True)))
+
+
+@blueprint.patch("/queues/<queue:queue>")
+@needs("manage")
+def change_settings(queue: str) -> Response:
+    check_queue_name(queue)
+    return answer(render.queue(service().configure(environment(), queue, _settings(), False)))
+
+
+@blueprint.delete("/queues/<queue:queue>")
+@needs("manage")
+def drop(queue: str) -> Response:
+    check_queue_name(queue)
+    service().drop_queue(environment(), queue)
+    return Response(status=204)
+
+
+@blueprint.post("/queues/<queue:queue>/pause")
+@needs("manage")
+def pause(queue: str) -> Response:
+    check_queue_name(queue)
+    return answer(render.queue(service().pause(environment(), queue)))
+
+
+@blueprint.post("/queues/<queue:queue>/resume")
+@needs("manage")
+def resume(queue: str) -> Response:
+    check_queue_name(queue)
+    return answer(render.queue(service().resume(environment(), queue)))
+
+
+def _check_cursor(cursor: str | None) -> None:
+    """Refuse what can't be the last name of an earlier page."""
+    try:
+        check_queue_name(cursor or "none")
+    except InvalidRequest as error:
+        message = "must be the nextCursor of an earlier page"
+        raise InvalidRequest.of("cursor", "invalid_cursor", message) from error
+
+
+def _settings() -> dict[str, Any]:
+    """Return the settings in the body; those given as null are back at their defaults."""
+    body = read_object(current_app.config["MAX_PAYLOAD"])
+    given = loaded(SETTINGS, body.value)
+    return {name: DEFAULTS[name] if value is None else value for name, value in given.items()}

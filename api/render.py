@@ -1,0 +1,173 @@
+"""What the API answers: jobs, entries of history and queues as JSON, exactly as documented.
+
+A job's payload goes into the answer as the bytes that were pushed, when they are JSON: neither
+numbers nor spacing change on the way. That is why these functions return bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from api.bodies import is_json
+from lambdaqueue import strict_json
+from lambdaqueue.commands import Page, QueueInfo, Readiness
+from lambdaqueue.errors import RequestError
+from lambdaqueue.instants import iso
+from lambdaqueue.job import Attempt, Job, Result
+
+__all__ = ["entry", "item", "items", "page", "queue", "readiness"]
+
+T = TypeVar("T")
+
+
+def item(job: Job) -> bytes:
+    """Return the JSON of an Item; of one that has ended, with what only history knows."""
+    if job.entry is not None:
+        return entry(job)
+    return _with_payload(_item_fields(job), job)
+
+
+def entry(job: Job) -> bytes:
+    """Return the JSON of an entry of history."""
+    fields = _item_fields(job)
+    fields["entry"] = job.entry
+    if job.ended_at is not None:
+        fields["endedAt"] = iso(job.ended_at)
+    fields["attempts"] = [_attempt(each) for each in job.attempts]
+    if job.result is not None:
+        fields["result"] = _result(job.result)
+    return _with_payload(fields, job)
+
+
+def items(jobs: Iterable[Job]) -> bytes:
+    """Return the JSON of a batch's answer."""
+    return b'{"items":[' + b",".join([item(job) for job in jobs]) + b"]}"
+
+
+def page(plural: str, rows: Page[T], render: Callable[[T], bytes]) -> bytes:
+    """Return the JSON of one page of a list, each row rendered by `render`."""
+    body = b'{"%b":[%b]' % (plural.encode(), b",".join([render(row) for row in rows.rows]))
+    if rows.cursor is not None:
+        body += b',"nextCursor":' + strict_json.dumps(rows.cursor)
+    return body + b"}"
+
+
+def queue(info: QueueInfo) -> bytes:
+    """Return the JSON of a queue with its settings; those it doesn't have are left out."""
+    settings = info.settings
+    fields = {
+        "name": info.name,
+        "paused": info.paused,
+        "waiting": info.waiting,
+        "running": info.running,
+        "completed": info.completed,
+        "failed": info.failed,
+        "cancelled": info.cancelled,
+        "target": settings.target,
+        "retry": settings.retry.to_json() if settings.retry else None,
+        "timeout": settings.timeout,
+        "successStatus": str(settings.success_status),
+        "historyLimit": settings.history_limit,
+        "failedLimit": settings.failed_limit,
+        "historyDays": settings.history_days,
+        "resultBytes": settings.result_bytes,
+    }
+    return strict_json.dumps(_given(fields))
+
+
+def readiness(found: Readiness) -> bytes:
+    """Return the JSON of a readiness check."""
+    fields = {
+        "status": "unavailable" if found.failures else "ok",
+        "checks": dict(found.failures),
+        "warnings": dict(found.warnings),
+    }
+    return strict_json.dumps(fields)
+
+
+def _item_fields(job: Job) -> dict[str, Any]:
+    spec = job.spec
+    fields: dict[str, Any] = {
+        "id": job.id,
+        "queue": job.queue,
+        "created": iso(job.created_at),
+        "target": _given({"url": job.target, "method": spec.method}),
+        "type": "HTTP",
+        "state": job.state.value,
+        "version": job.version,
+        "attempt": job.attempt,
+        "maxAttempts": job.max_attempts,
+        "priority": job.priority,
+        "dueAt": iso(job.due_at),
+        "payloadType": spec.content_type,
+    }
+    if job.key is not None:
+        fields["key"] = job.key
+    if job.pending:
+        fields["pending"] = True
+    if job.error is not None:
+        fields["error"] = job.error
+    if job.attempts:
+        fields["lastAttempt"] = _attempt(job.attempts[-1])
+    return fields
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return _given(
+        {
+            "attempt": attempt.number,
+            "startedAt": iso(attempt.started_at),
+            "durationMs": attempt.duration,
+            "status": attempt.status,
+            "error": attempt.error,
+        }
+    )
+
+
+def _result(result: Result) -> dict[str, Any]:
+    try:
+        body, encoding = result.body.decode(), "text"
+    except UnicodeDecodeError:
+        body, encoding = base64.b64encode(result.body).decode(), "base64"
+    return _given(
+        {
+            "status": result.status,
+            "contentType": result.content_type,
+            "body": body,
+            "bodyEncoding": encoding,
+            "truncated": result.truncated,
+        }
+    )
+
+
+def _with_payload(fields: dict[str, Any], job: Job) -> bytes:
+    payload = job.spec.payload
+    if not payload:
+        return strict_json.dumps(fields)
+    encoding, shown = _payload(payload, job.spec.content_type)
+    fields["payloadEncoding"] = encoding
+    return strict_json.dumps(fields)[:-1] + b',"payload":' + shown + b"}"
+
+
+def _payload(payload: bytes, content_type: str) -> tuple[str, bytes]:
+    """Return how the payload is shown (`json`, `text` or `base64`), and its JSON."""
+    if is_json(content_type) and _is_strict_json(payload):
+        return "json", payload
+    try:
+        return "text", strict_json.dumps(payload.decode())
+    except UnicodeDecodeError:
+        return "base64", strict_json.dumps(base64.b64encode(payload).decode())
+
+
+def _is_strict_json(payload: bytes) -> bool:
+    try:
+        strict_json.parse(payload)
+    except RequestError:
+        return False
+    return True
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

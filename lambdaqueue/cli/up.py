@@ -1,0 +1,182 @@
+"""`lambdaqueue up`: everything on one machine, in one session, with one Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambdaqueue.cli.banner import banner
+from lambdaqueue.cli.credentials import DATA, Credentials
+from lambdaqueue.cli.readiness import readiness
+from lambdaqueue.cli.server import require_server, server_env, server_root
+from lambdaqueue.config import Settings
+from lambdaqueue.embedded import EmbeddedRedis
+from lambdaqueue.errors import ConfigurationError
+from lambdaqueue.supervisor import ChildSpec, Supervisor
+
+__all__ = ["configure", "run"]
+
+READY_TIMEOUT = 60.0
+"""Seconds until everything must be ready; time in which Redis loads its file doesn't count."""
+
+LOOK_EVERY = 0.05
+"""Seconds between two looks whether something is ready."""
+
+EPILOG = """\
+Redis is REDIS_URL if that is set, else a redis-server of its own with its data in --data. Token
+and secret are kept in --data too; LQ_BOOTSTRAP_TOKEN and LQ_BOOTSTRAP_SECRET fix them. Ctrl-C
+drains for LQ_GRACE seconds (10) and stops everything; a second Ctrl-C does not wait.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.epilog = EPILOG
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address of the API (default: 127.0.0.1)")
+    add("--port", type=_port, default=8080, help="port of the API, 0: any (default: 8080)")
+    add("--data", type=Path, default=DATA, metavar="DIR", help=f"(default: ./{DATA})")
+    add("--workers", type=_count, default=1, metavar="N", help="worker processes (default: 1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start everything, say how to use it, keep it running until a signal comes."""
+    require_server()
+    stack = Stack(
+        host=args.host,
+        port=_free_port(args.host, args.port),
+        data=args.data.absolute(),
+        workers=args.workers,
+        root=server_root(),
+    )
+    return stack.run()
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What belongs together on one machine: Redis, web, scheduler, workers."""
+
+    host: str
+    port: int
+    data: Path
+    workers: int
+    root: Path
+
+    @property
+    def url(self) -> str:
+        """Where the API is reached from this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{_bracketed(host)}:{self.port}"
+
+    def run(self) -> int:
+        """Bring it up, keep it up, take it down; return the exit code."""
+        if os.environ.get("REDIS_URL"):
+            return self._supervise(None)
+        redis = EmbeddedRedis(self.data)
+        redis.reserve()
+        try:
+            return self._supervise(redis)
+        finally:
+            redis.release()
+
+    def _supervise(self, redis: EmbeddedRedis | None) -> int:
+        grace = Settings.from_env(os.environ).grace  # Complains before anything is kept.
+        credentials = Credentials.keep(self.data, os.environ)
+        env = self._env(credentials, redis.url if redis else os.environ["REDIS_URL"])
+        began = time.monotonic()
+        with Supervisor(grace) as supervisor:
+            if redis is None or self._start_redis(supervisor, redis):
+                self._start_others(supervisor, env)
+                if self._wait_until_ready(supervisor):
+                    took = time.monotonic() - began
+                    _say(banner(self.url, credentials, self.data, took))
+                    supervisor.wait_for_signal()
+            _say(f"Stopping; what is being delivered has {grace:g} s to finish ...")
+            code = supervisor.drain()
+        _say("Stopped." if code == 0 else "Stopped; what did not finish is delivered again.")
+        return code
+
+    def _start_redis(self, supervisor: Supervisor, redis: EmbeddedRedis) -> bool:
+        """Start Redis and wait for it; False when the end was asked for meanwhile."""
+        _say(f"Starting {redis.server} in {self.data} ...")
+        supervisor.start(ChildSpec("redis", redis.command, pass_fds=redis.pass_fds, last=True))
+        deadline = time.monotonic() + READY_TIMEOUT
+        while supervisor.turn(LOOK_EVERY):
+            answer = redis.ping()
+            if answer.startswith(b"+PONG"):
+                return True
+            if time.monotonic() > deadline and not answer.startswith(b"-LOADING"):
+                raise ConfigurationError(f"Redis does not come up:\n{redis.last_words()}")
+        return False
+
+    def _start_others(self, supervisor: Supervisor, env: dict[str, str]) -> None:
+        _say(f"Starting web, scheduler and {self.workers} worker process(es) ...")
+        python = sys.executable
+        bind = f"{_bracketed(self.host)}:{self.port}"
+        gunicorn = ("-m", "gunicorn", "-c", "api/gunicorn.py", "--bind", bind, "api:create_app()")
+        commands = {"web": gunicorn, "scheduler": ("-m", "lambdaqueue", "scheduler")}
+        for number in range(1, self.workers + 1):
+            commands[f"worker {number}"] = ("-m", "lambdaqueue", "worker")
+        for name, words in commands.items():
+            supervisor.start(ChildSpec(name, (python, *words), env=env, cwd=self.root))
+
+    def _wait_until_ready(self, supervisor: Supervisor) -> bool:
+        """Wait for /ready; False when the end was asked for meanwhile."""
+        deadline = time.monotonic() + READY_TIMEOUT
+        while supervisor.turn(LOOK_EVERY):
+            found = readiness(self.url)
+            if found is None:
+                return True
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"not ready after {READY_TIMEOUT:g} s: {found}")
+        return False
+
+    def _env(self, credentials: Credentials, redis_url: str) -> dict[str, str]:
+        defaults = {"LQ_PUBLIC_URL": self.url, "LQ_DEVELOPMENT": "1"}
+        given = {name: value for name, value in os.environ.items() if value}
+        mine = {"REDIS_URL": redis_url, **credentials.env()}
+        return server_env({**defaults, **given, **mine}, self.root)
+
+
+def _free_port(host: str, port: int) -> int:
+    """Return the port that the API can have, before anything is started for it.
+
+    Raises:
+        ConfigurationError: another program has it, or there is no such address here.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"the API can't listen on {host}:{port}: {error.strerror}. Stop the program that "
+                f"does, or choose another port: lambdaqueue up --port {port + 1}"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError("must be a port, 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 64")
+    return int(text)

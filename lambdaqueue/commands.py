@@ -1,0 +1,107 @@
+"""What callers ask of the service, and the shapes of its answers: plain frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from lambdaqueue.job import Job, Place, Spec, State
+from lambdaqueue.queue_settings import QueueSettings
+
+__all__ = [
+    "Change",
+    "HistoryFilter",
+    "Idempotency",
+    "Page",
+    "Push",
+    "Pushed",
+    "QueueInfo",
+    "QueueSettings",
+    "Readiness",
+]
+
+T = TypeVar("T")
+
+DAY = 86_400_000
+MAX_DELAY = 366 * DAY
+"""How far ahead a job may be due, in ms: a leap year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One job to store. At most one of `delay` (ms from now) and `on` (Unix ms) is given."""
+
+    spec: Spec
+    key: str | None = None
+    if_exists: Literal["replace", "keep"] = "replace"
+    delay: int | None = None
+    on: int | None = None
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A PATCH of a job: only what is named in `spec` (fields of `Spec`) and not None changes."""
+
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    delay: int | None = None
+    on: int | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A client's `Idempotency-Key` and a fingerprint of the request it came with."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push did. `replayed`: this is the first answer again, nothing was pushed now."""
+
+    job: Job
+    place: Place
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `cursor` is None on the last one."""
+
+    rows: tuple[T, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueInfo:
+    """A queue as it is now. `completed`, `failed` and `cancelled` count all jobs ever ended."""
+
+    name: str
+    paused: bool
+    waiting: int
+    running: int
+    completed: int
+    failed: int
+    cancelled: int
+    settings: QueueSettings
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """Which ended jobs to list; `since` and `until` are Unix ms, both inclusive."""
+
+    state: State | None = None
+    key: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether this process can do its work: failed checks by name, and warnings."""
+
+    failures: Mapping[str, str]
+    warnings: Mapping[str, str]

@@ -1,0 +1,176 @@
+"""Connections to Redis, and its errors in our words.
+
+Every script is safe to send twice, so the client may resend after a lost reply; but only for as
+long as a caller of the API is promised an answer: 503 within two seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis import Redis, RedisError
+from redis.asyncio import Redis as AsyncRedis
+from redis.backoff import ConstantBackoff, NoBackoff
+from redis.retry import Retry
+
+from lambdaqueue import keys
+from lambdaqueue.config import Settings
+from lambdaqueue.errors import StorageFull, StorageUnavailable
+from lambdaqueue.scripts import Script, load
+
+__all__ = [
+    "AsyncRedis",
+    "AsyncScripts",
+    "Redis",
+    "RedisError",
+    "Scripts",
+    "connect",
+    "connect_async",
+    "translated",
+]
+
+ANSWER_WITHIN = 0.9
+"""Seconds for one answer: with one resend it's under the two that the contract promises."""
+
+FULL = re.compile(r"\b(OOM|MISCONF)\b")
+AWAY = re.compile(r"\b(READONLY|LOADING|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|UNKILLABLE|BUSY)\b")
+
+
+def connect(settings: Settings, answer_within: float = ANSWER_WITHIN) -> Redis:
+    """Return a client with a pool of its own; nothing is dialled yet."""
+    retry = Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError, ConnectionResetError))
+    return Redis.from_url(
+        settings.redis_url,
+        socket_timeout=answer_within,
+        socket_connect_timeout=min(answer_within, 0.9),
+        retry=retry,
+        health_check_interval=0,
+        **_tls(settings),
+    )
+
+
+def connect_async(settings: Settings, answer_within: float) -> AsyncRedis:
+    """Return a client for an event loop; blocking reads must end before `answer_within` (s)."""
+    retry = redis.asyncio.retry.Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError,))
+    return AsyncRedis.from_url(
+        settings.redis_url,
+        socket_timeout=answer_within,
+        socket_connect_timeout=2.0,
+        retry=retry,
+        **_tls(settings),
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what Redis and its client raise as StorageUnavailable or StorageFull.
+
+    Other errors pass: they are mistakes of ours, not the storage's.
+    """
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        raise StorageUnavailable("Redis can't be reached") from error
+    except redis.ResponseError as error:
+        text = str(error)
+        if FULL.search(text):
+            raise StorageFull("Redis is out of memory or disk") from error
+        if AWAY.search(text):
+            raise StorageUnavailable("Redis takes no writes now") from error
+        raise
+
+
+class Scripts:
+    """Calls the scripts by name: by their SHA, whole where the server doesn't know them.
+
+    It keeps idle connections of its own. The client's pool asks each one whether it is still good
+    before every use, which costs a push more than all else that the client does; here a broken
+    connection is found by using it, and the call is sent once more: scripts may be sent twice.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        pool: Any = client.connection_pool
+        self._connect = pool.connection_class
+        self._options = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0)}
+        self._idle: list[Any] = []
+        self._process = os.getpid()
+
+    def run(self, name: str, keys_: Sequence[str], *args: Any) -> Any:
+        """Run the script `name`; the keys that all share go before `keys_`.
+
+        Raises:
+            StorageUnavailable, StorageFull: see `translated`.
+        """
+        script = load()[name]
+        rest = (len(keys.GLOBAL) + len(keys_), *keys.GLOBAL, *keys_, *args)
+        with translated():
+            try:
+                return self._call(script, rest)
+            except redis.ConnectionError:
+                # One is broken: the server was away, so the others are too.
+                self._drop_idle()
+                return self._call(script, rest)
+
+    def _call(self, script: Script, rest: tuple[Any, ...]) -> Any:
+        connection = self._take()
+        usable = False
+        try:
+            try:
+                answer = _ask(connection, "EVALSHA", script.sha, *rest)
+            except redis.exceptions.NoScriptError:
+                answer = _ask(connection, "EVAL", script.text, *rest)
+            usable = True
+            return answer
+        except redis.ResponseError as error:
+            # Of a server that takes no writes: a new connection may lead to the new primary.
+            usable = not AWAY.search(str(error))
+            raise
+        finally:
+            if usable:
+                self._idle.append(connection)
+            else:
+                connection.disconnect()
+
+    def _take(self) -> Any:
+        if self._process != os.getpid():  # a fork shares the sockets of its parent
+            self._idle, self._process = [], os.getpid()
+        return self._idle.pop() if self._idle else self._connect(**self._options)
+
+    def _drop_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.disconnect()
+
+
+class AsyncScripts:
+    """The same for an event loop."""
+
+    def __init__(self, client: AsyncRedis) -> None:
+        self._client = client
+
+    async def run(self, name: str, keys_: Sequence[str], *args: Any) -> Any:
+        """Run the script `name`; see `Scripts.run`."""
+        script = load()[name]
+        all_keys = (*keys.GLOBAL, *keys_)
+        with translated():
+            try:
+                return await self._client.evalsha(script.sha, len(all_keys), *all_keys, *args)
+            except redis.exceptions.NoScriptError:
+                return await self._client.eval(script.text, len(all_keys), *all_keys, *args)
+
+
+def _ask(connection: Any, *words: Any) -> Any:
+    connection.send_packed_command(connection.pack_command(*words), check_health=False)
+    return connection.read_response()
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    if settings.redis_url.startswith("rediss://") and not settings.redis_tls_verify:
+        return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    return {}

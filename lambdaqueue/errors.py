@@ -1,0 +1,108 @@
+"""Everything LambdaQueue raises on purpose, ordered by what the caller can do about it.
+
+LambdaQueueError
+├── ConfigurationError      fix the environment, start again
+├── RequestError            fix the request
+│   ├── UnreadableRequest   400  the bytes are not what they claim to be
+│   ├── InvalidRequest      422  readable, but a field breaks a rule (see .issues)
+│   ├── NotFound            404  no such object, or not yours
+│   └── Conflict            409  not in the state the object is in now
+├── StorageUnavailable      503  wait, then send the same request again
+│   └── StorageFull         503  wait until the operator has made room
+└── WorkerDeclaredDead      abort what is being sent, take a new name, go on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "ConfigurationError",
+    "Conflict",
+    "InvalidRequest",
+    "Issue",
+    "LambdaQueueError",
+    "NotFound",
+    "RequestError",
+    "StorageFull",
+    "StorageUnavailable",
+    "UnreadableRequest",
+    "WorkerDeclaredDead",
+]
+
+
+class LambdaQueueError(Exception):
+    """Base of every error that LambdaQueue raises on purpose."""
+
+
+class ConfigurationError(LambdaQueueError):
+    """Raised when a setting is missing or wrong; the message names it and its rule."""
+
+
+class RequestError(LambdaQueueError):
+    """Raised when a request can't be carried out as it was asked for."""
+
+
+class UnreadableRequest(RequestError):
+    """Raised when a body or a header can't be read at all."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One broken rule of a request: where it is, which rule, and a sentence for people."""
+
+    path: tuple[str | int, ...]
+    code: str
+    message: str
+
+    def at(self, *prefix: str | int) -> Issue:
+        """Return the same issue, found below `prefix`."""
+        return Issue((*prefix, *self.path), self.code, self.message)
+
+
+class InvalidRequest(RequestError):
+    """Raised when a field of a readable request breaks a rule; nothing was stored."""
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        super().__init__("; ".join(f"{_dotted(i.path)}: {i.message}" for i in issues))
+        self.issues = tuple(issues)
+
+    @classmethod
+    def of(cls, field: str, code: str, message: str) -> InvalidRequest:
+        """Build the error for the one field `field`."""
+        return cls([Issue((field,), code, message)])
+
+
+class NotFound(RequestError):
+    """Raised when there is no such object, or it belongs to somebody else."""
+
+
+class Conflict(RequestError):
+    """Raised when the object is in a state that doesn't allow what was asked."""
+
+
+class StorageUnavailable(LambdaQueueError):
+    """Raised when Redis can't be reached or refuses to write; try again after `retry_after` s."""
+
+    retry_after = 2
+    code = "storage_unavailable"
+
+
+class StorageFull(StorageUnavailable):
+    """Raised when Redis is out of memory or disk; reads and deletes still work."""
+
+    retry_after = 10
+    code = "storage_full"
+
+
+class WorkerDeclaredDead(LambdaQueueError):
+    """Raised when the worker was silent for so long that its jobs were given to others."""
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in path) or "request"

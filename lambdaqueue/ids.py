@@ -1,0 +1,28 @@
+"""Ids of jobs: 9 base-36 digits of Unix ms, 4 of a counter, then the environment's id.
+
+`push.lua` mints them by Redis' clock, so they sort in the order of the pushes.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["created_at", "environment_of", "is_job_id"]
+
+CLOCK, COUNTER = 9, 4
+JOB_ID = re.compile(r"[0-9a-z]{13}[0-9a-z]{1,16}")
+
+
+def is_job_id(text: str) -> bool:
+    """Tell whether `text` could be the id of a job."""
+    return JOB_ID.fullmatch(text) is not None
+
+
+def environment_of(job_id: str) -> str:
+    """Return the id of the environment that `job_id` belongs to."""
+    return job_id[CLOCK + COUNTER :]
+
+
+def created_at(job_id: str) -> int:
+    """Return the Unix ms at which `job_id` was minted."""
+    return int(job_id[:CLOCK], 36)

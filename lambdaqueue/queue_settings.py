@@ -1,0 +1,79 @@
+"""What a queue's owner may set, and how it's stored beside the queue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from lambdaqueue.retry import DEFAULT_POLICY, RetryPolicy
+from lambdaqueue.statuses import SUCCESS, StatusRange
+
+__all__ = ["DEFAULT_TIMEOUT", "Policies", "QueueSettings"]
+
+DEFAULT_TIMEOUT = 30_000
+"""ms for one attempt, where neither item nor queue says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """What a queue's owner may set; None means the environment's default.
+
+    `timeout` is ms, `result_bytes` how much of an answer's body history keeps.
+    """
+
+    target: str | None = None
+    retry: RetryPolicy | None = None
+    timeout: int | None = None
+    success_status: StatusRange = SUCCESS
+    history_limit: int = 10_000
+    failed_limit: int = 10_000
+    history_days: int = 30
+    result_bytes: int = 4_096
+
+    def pack(self) -> str:
+        """Return the stored form: JSON of what differs from the defaults, "" when nothing does."""
+        stored: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value != each.default:
+                stored[each.name] = _plain(value)
+        return json.dumps(stored, separators=(",", ":")) if stored else ""
+
+    @classmethod
+    def unpack(cls, stored: bytes | str) -> QueueSettings:
+        """Rebuild what `pack` wrote."""
+        if not stored:
+            return cls()
+        values = json.loads(stored)
+        if "retry" in values:
+            values["retry"] = RetryPolicy.from_json(values["retry"])
+        if "success_status" in values:
+            values["success_status"] = StatusRange.parse(values["success_status"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What holds for the items of one queue: its settings, then its environment's."""
+
+    settings: QueueSettings = field(default_factory=QueueSettings)
+    environment: RetryPolicy | None = None
+
+    @classmethod
+    def unpack(cls, settings: bytes, environment: bytes) -> Policies:
+        """Read both from their stored forms."""
+        retry = RetryPolicy.from_json(json.loads(environment)) if environment else None
+        return cls(QueueSettings.unpack(settings), retry)
+
+    def retry(self, own: RetryPolicy | None) -> RetryPolicy:
+        """Return the policy that holds: the item's, the queue's, the environment's, the default."""
+        return own or self.settings.retry or self.environment or DEFAULT_POLICY
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, RetryPolicy):
+        return value.to_json()
+    if isinstance(value, StatusRange):
+        return str(value)
+    return value

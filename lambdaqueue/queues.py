@@ -1,0 +1,119 @@
+"""Queues: their settings, counters and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import redis
+
+from lambdaqueue import keys
+from lambdaqueue.commands import Page, QueueInfo
+from lambdaqueue.connection import Scripts, translated
+from lambdaqueue.errors import Conflict, NotFound
+from lambdaqueue.queue_settings import QueueSettings
+from lambdaqueue.store import request_id
+
+__all__ = ["QueueStore"]
+
+FIELDS = ("created", "paused", "settings", "jobs", "running", "completed", "failed", "cancelled")
+
+
+class QueueStore:
+    """Reads queues, and changes what their owners may set."""
+
+    def __init__(self, client: redis.Redis, now: int | None = None) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+        self.now = now
+
+    def info(self, environment: str, name: str) -> QueueInfo | None:
+        """Return a queue, or None when nothing was ever pushed or set."""
+        with translated():
+            row: Any = self._client.hmget(keys.queue(environment, name), FIELDS)
+        return _info(name, row) if row[0] is not None else None
+
+    def page(self, environment: str, limit: int, after: str | None) -> Page[QueueInfo]:
+        """Return queues by name, beginning behind `after`."""
+        start = f"({after}" if after else "-"
+        with translated():
+            found: Any = self._client.zrangebylex(
+                keys.queues(environment), start, "+", 0, limit + 1
+            )
+            names = [name.decode() for name in found]
+            pipeline = self._client.pipeline(transaction=False)
+            for name in names[:limit]:
+                pipeline.hmget(keys.queue(environment, name), FIELDS)
+            rows = pipeline.execute()
+        infos = [
+            _info(name, row) for name, row in zip(names, rows, strict=False) if row[0] is not None
+        ]
+        return Page(tuple(infos), names[limit - 1] if len(names) > limit else None)
+
+    def configure(
+        self, environment: str, name: str, changes: Mapping[str, Any], base: QueueSettings | None
+    ) -> None:
+        """Change settings: those named in `changes`, on top of `base` or of what is stored."""
+        ref = keys.queue_ref(environment, name)
+        while True:
+            with translated():
+                stored = self._client.hget(keys.queue(environment, name), "settings") or b""
+            settings = replace(base or QueueSettings.unpack(stored), **changes)
+            fields = {
+                "settings": settings.pack(),
+                "target": settings.target or "",
+                "history_limit": settings.history_limit,
+                "failed_limit": settings.failed_limit,
+            }
+            if self._set(ref, stored, fields):
+                return
+
+    def pause(self, environment: str, name: str) -> None:
+        """Start no further attempt of the queue; what runs goes on."""
+        self._set(keys.queue_ref(environment, name), "*", {"paused": 1})
+
+    def resume(self, environment: str, name: str) -> None:
+        """Lift a pause; what is due goes out at once."""
+        self._set(keys.queue_ref(environment, name), "*", {"paused": ""})
+
+    def drop(self, environment: str, name: str) -> None:
+        """Forget a queue with its history.
+
+        Raises:
+            Conflict: items wait or run. NotFound: there is no such queue.
+        """
+        status = b"more"
+        while status == b"more":
+            status = self._scripts.run("drop_queue", [], keys.queue_ref(environment, name))[0]
+        if status == b"busy":
+            raise Conflict("the queue has items that wait or run")
+        if status == b"absent":
+            raise NotFound("there is no such queue")
+
+    def _set(self, ref: str, made_from: bytes | str, fields: Mapping[str, Any]) -> bool:
+        pairs = [part for pair in fields.items() for part in pair]
+        answer = self._scripts.run(
+            "configure",
+            [keys.request(request_id())],
+            "" if self.now is None else self.now,
+            ref,
+            made_from,
+            *pairs,
+        )
+        return bool(answer[0] == b"configured")
+
+
+def _info(name: str, row: Sequence[bytes | None]) -> QueueInfo:
+    _, paused, settings, *counters = row
+    jobs, running, completed, failed, cancelled = (int(counter or 0) for counter in counters)
+    return QueueInfo(
+        name=name,
+        paused=paused == b"1",
+        waiting=jobs - running,
+        running=running,
+        completed=completed,
+        failed=failed,
+        cancelled=cancelled,
+        settings=QueueSettings.unpack(settings or b""),
+    )

@@ -1,0 +1,34 @@
+-- include: clock names requests queues line entries describing endings
+-- End a job that waits; ask that a running one is not tried again.
+--
+-- KEYS  10 request
+-- ARGV  1 now or '', 2 job id or '', 3 queue ref, 4 unique key
+-- Returns  {'cancelled' | 'dropped' | 'absent'} and the row of describing.lua: the job as it was
+-- Why   a call that is out is not aborted. The highest version ever asked for is kept, so a
+--       later push of the key still counts on from it.
+--       It begins with a removing command: its writes then pass when Redis is full.
+
+local first_answer = recall(KEYS[10])
+if first_answer then return first_answer end
+redis.call('ZREM', READY, '')
+local now = clock(ARGV[1])
+local id, job, q = find_job(ARGV[2], ARGV[3], ARGV[4])
+if not id then return {'absent'} end
+
+local answer
+if job.state == 'RUNNING' then
+  redis.call('HSET', job_key(id), 'dropped', 1)
+  if job.next_version then
+    redis.call('HSET', job_key(id), 'top', job.next_version)
+    redis.call('HDEL', job_key(id), 'next_version', 'next_due', 'next_priority', 'next_expires')
+    redis.call('HDEL', q.payloads, id .. '+')
+  end
+  answer = describe(q, id, 'dropped')
+else
+  answer = describe(q, id, 'cancelled')
+  if not is_ready(job) then redis.call('ZREM', q.waiting .. level_of(job), id) end
+  finish(q, id, job, { state = 'CANCELLED', error = 'cancelled: on request' }, now)
+  q.stirred = true
+end
+settle_queues(now)
+return remember(KEYS[10], answer)

@@ -1,0 +1,28 @@
+-- include: clock names requests queues line entries describing endings replacing
+-- Give a job a new version, made from the one that the caller has read.
+--
+-- KEYS  10 request
+-- ARGV  1 now or '', 2 job id, 3 version it was made from, 4 when ('' keeps the due time |
+--       '+<ms>' | '<Unix ms>'), 5 priority, 6 max age in ms or '', 7 'target' or '', 8 packed spec
+-- Returns  {'replaced' | 'pending' | 'conflict' | 'absent' | 'no_target'} and the row of describing.lua
+-- Why   compare and set: on 'conflict' the caller reads again. The rest is as in push.lua.
+
+local first_answer = recall(KEYS[10])
+if first_answer then return first_answer end
+local now = clock(ARGV[1])
+local id, job, q = find_job(ARGV[2])
+if not id then return {'absent'} end
+if (job.next_version or job.version) ~= ARGV[3] then return {'conflict'} end
+if ARGV[7] == '' and not q.target then return {'no_target'} end
+
+local when = ARGV[4]
+local due = when:sub(1, 1) == '+' and now + tonumber(when:sub(2))
+  or when ~= '' and math.max(now, tonumber(when))
+  or tonumber(job.next_due or (job.state == 'RUNNING' and now) or job.due)
+local place = supersede(q, id, job, {
+  due = due, priority = ARGV[5], spec = ARGV[8],
+  expires = ARGV[6] ~= '' and due + tonumber(ARGV[6]) or nil,
+}, now)
+local answer = describe(q, id, place)
+settle_queues(now)
+return remember(KEYS[10], answer)

@@ -1,0 +1,25 @@
+-- include: clock names requests queues line
+-- Change a queue's settings, or pause and resume it.
+--
+-- KEYS  10 request
+-- ARGV  1 now or '', 2 queue ref, 3 settings as JSON it was made from or '*', then field, value, …
+--       of the queue's hash; an empty value removes the field
+-- Returns  {'configured' | 'conflict'}
+-- Why   compare and set, so two changes at once don't undo each other. Lifting a hold admits.
+
+local first_answer = recall(KEYS[10])
+if first_answer then return first_answer end
+local now, q = clock(ARGV[1]), open_queue(ARGV[2])
+if ARGV[3] ~= '*' and q.settings ~= ARGV[3] then
+  return {'conflict'}
+end
+
+found_queue(q, now)
+for i = 4, #ARGV, 2 do
+  if ARGV[i + 1] == '' then redis.call('HDEL', q.key, ARGV[i])
+  else redis.call('HSET', q.key, ARGV[i], ARGV[i + 1]) end
+  if ARGV[i] == 'paused' then q.paused = ARGV[i + 1] == '1' end
+end
+q.stirred = true
+settle_queues(now)
+return remember(KEYS[10], {'configured'})

@@ -1,0 +1,18 @@
+-- include: clock names queues line endings
+-- Forget a queue without jobs: its settings, its history, its counters.
+--
+-- ARGV  1 queue ref
+-- Returns  {'dropped' | 'busy' | 'absent' | 'more'}: 'more' asks for another call
+-- Why   the entries go in steps, because a script must not hold Redis for long.
+
+local q = open_queue(ARGV[1])
+if not q.known then return {'absent'} end
+if tonumber(redis.call('HGET', q.key, 'jobs') or 0) > 0 then return {'busy'} end
+for _, kind in ipairs({'c', 'f'}) do
+  trim(q, kind, MOST_TRIMMED)
+  if redis.call('XLEN', q.history .. kind) > 0 then return {'more'} end
+end
+redis.call('DEL', q.key, q.history .. 'c', q.history .. 'f', q.latest)
+redis.call('ZREM', q.queues, q.name)
+redis.call('ZREM', WAKE, q.ref)
+return {'dropped'}

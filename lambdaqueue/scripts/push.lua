@@ -1,0 +1,107 @@
+-- include: clock names requests queues line entries replacing describing
+-- Store jobs of one queue, or replace those whose unique key is there: all of them or none.
+--
+-- KEYS  10 request, 11 idempotency key or ''
+-- ARGV  1 now or '', 2 queue ref, 3 fingerprint or '', 4 s to remember the idempotency key,
+--       then 7 for each job: key or '', 'keep' | 'replace', when ('' | '+<ms>' | '<Unix ms>'),
+--       priority, max age in ms or '', 'target' if it has one of its own or '', packed spec
+-- Returns  {'stored' | 'replayed', queue's settings or '', environment's retry or '', job…}, each
+--       job a row as in describing.lua, of a new version only `version` and `due` | {'mismatch'} | {'no_target', the job's index}
+-- Why   ids are minted here, by Redis' clock: jobs due in the same millisecond keep push order.
+--       A version that runs is never touched: its successor waits beside it as `next_*`.
+
+local now, ref, fingerprint, ttl = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local FIRST, WIDTH = 5, 7
+local MINT_PER_MS = 36 ^ 4
+
+local first_answer = recall(KEYS[10])
+if first_answer then return first_answer end
+
+if fingerprint ~= '' then
+  local known = fetch(KEYS[11], 'fingerprint', 'answer')
+  if known.answer then
+    if known.fingerprint ~= fingerprint then return {'mismatch'} end
+    local answer = cjson.decode(known.answer)
+    answer[1] = 'replayed'
+    return answer
+  end
+end
+
+local q = open_queue(ref)
+
+local DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
+local function base36(number, width)
+  local digits = {}
+  for i = width, 1, -1 do
+    local digit = number % 36
+    digits[i] = DIGITS:sub(digit + 1, digit + 1)
+    number = (number - digit) / 36
+  end
+  return table.concat(digits)
+end
+
+-- A clock that never stands still nor goes back, whatever Redis TIME does.
+local mint = fetch(SEQ, 'ms', 'n')
+mint = { ms = tonumber(mint.ms or 0), n = tonumber(mint.n or 0) }
+local function new_id()
+  if now > mint.ms then mint.ms, mint.n = now, 0 else mint.n = mint.n + 1 end
+  if mint.n >= MINT_PER_MS then mint.ms, mint.n = mint.ms + 1, 0 end
+  return base36(mint.ms, 9) .. base36(mint.n, 4) .. q.env
+end
+
+local function read_order(at)
+  local key, when = ARGV[at], ARGV[at + 2]
+  local due = when == '' and now or when:sub(1, 1) == '+' and now + tonumber(when:sub(2))
+    or math.max(now, tonumber(when))
+  return {
+    key = key ~= '' and key or nil, keep = ARGV[at + 1] == 'keep', due = due,
+    priority = ARGV[at + 3], spec = ARGV[at + 6],
+    expires = ARGV[at + 4] ~= '' and due + tonumber(ARGV[at + 4]) or nil,
+  }
+end
+
+local function create(want)
+  local id = new_id()
+  redis.call('HSET', job_key(id), 'queue', q.name, 'state', 'PENDING', 'version', 1,
+    'due', want.due)
+  if want.priority ~= '0' then redis.call('HSET', job_key(id), 'priority', want.priority) end
+  if want.expires then redis.call('HSET', job_key(id), 'expires', want.expires) end
+  if want.key then
+    redis.call('HSET', job_key(id), 'key', want.key)
+    redis.call('HSET', q.keys, want.key, id)
+  end
+  redis.call('HSET', q.payloads, id, want.spec)
+  wait(q, id, want.priority, want.due)
+  count(q, 'jobs', 1)
+  return {'created', id, '', '', 'version', '1', 'due', int(want.due)}
+end
+
+local function store(want)
+  local id = want.key and redis.call('HGET', q.keys, want.key)
+  if not id then return create(want) end
+  local job = fetch_job(id)
+  local unprocessed = not job.dropped or job.next_version
+  if want.keep and unprocessed then return describe(q, id, 'kept') end
+  local place, version = supersede(q, id, job, want, now)
+  if place == 'pending' then return describe(q, id, place) end
+  return {place, id, '', '', 'version', version, 'due', int(want.due)}
+end
+
+if not q.target then
+  for at = FIRST, #ARGV, WIDTH do
+    if ARGV[at + 5] == '' then return {'no_target', tostring((at - FIRST) / WIDTH)} end
+  end
+end
+
+local answer = {'stored', q.settings, redis.call('HGET', q.environment, 'retry') or ''}
+found_queue(q, now)
+for at = FIRST, #ARGV, WIDTH do
+  answer[#answer + 1] = store(read_order(at))
+end
+redis.call('HSET', SEQ, 'ms', mint.ms, 'n', mint.n)
+settle_queues(now)
+if fingerprint ~= '' then
+  redis.call('HSET', KEYS[11], 'fingerprint', fingerprint, 'answer', cjson.encode(answer))
+  redis.call('EXPIRE', KEYS[11], ttl)
+end
+return remember(KEYS[10], answer)

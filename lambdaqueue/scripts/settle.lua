@@ -1,0 +1,105 @@
+-- include: clock names queues line entries endings
+-- Commit the outcomes of attempts, each with everything that follows from it.
+--
+-- KEYS  10 worker, 11 held
+-- ARGV  1 now or '', 2 worker, 3 settle number, 4 'rq' when RQ keeps its own books (a stock
+--       worker) or '', then 9 for each: job id, token, kind ('completed' | 'retry' | 'failed' |
+--       'released' | 'unsent'), delay in ms or '', error or '', attempts as JSON, result as
+--       JSON or '', body or '', max attempts
+-- Returns  {'settled' | 'stale', …} in order
+-- Why   only the holder of the current token may settle: whoever was declared dead comes too
+--       late. A version that was replaced while it ran ends here and its successor takes over.
+--       It begins with a removing command: its writes then pass when Redis is full.
+
+redis.call('ZREM', READY, '')
+local now, worker, number, stock = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4] == 'rq'
+local FIRST, WIDTH = 5, 9
+local TIMED_OUT = { timeout = true, connect = true, dns = true }
+
+local me = fetch(KEYS[10], 'slots', 'suspect', 'settle', 'settled')
+if me.settle == number then return cjson.decode(me.settled) end
+
+local function read_outcome(at)
+  return {
+    id = ARGV[at], token = ARGV[at + 1], kind = ARGV[at + 2], delay = tonumber(ARGV[at + 3]),
+    error = ARGV[at + 4], log = ARGV[at + 5], result = ARGV[at + 6], body = ARGV[at + 7],
+    max = ARGV[at + 8],
+  }
+end
+
+local function end_with(q, job, outcome, state, error)
+  record(q, outcome.id, job, { state = state, error = error, log = outcome.log,
+    result = outcome.result, body = outcome.body, max = outcome.max }, now)
+  if job.next_version then promote(q, outcome.id, job) else forget(q, outcome.id, job) end
+end
+
+-- It goes on: as a retry, or handed back by a worker that stops.
+local function go_on(q, job, outcome)
+  local id, attempt = outcome.id, tonumber(job.attempt)
+  local due, failures = tonumber(job.due), tonumber(job.failures or 0)
+  if outcome.kind == 'retry' then
+    due, failures = now + outcome.delay, failures + 1
+    redis.call('HDEL', job_key(id), 'suspect', 'losses')
+    job.suspect = nil
+    redis.call('HSET', q.payloads, id .. '#', outcome.log)
+  elseif outcome.kind == 'unsent' then
+    attempt = attempt - 1
+  end
+  redis.call('HSET', job_key(id), 'state', attempt > 0 and 'RETRY' or 'PENDING',
+    'attempt', attempt, 'failures', failures, 'due', due, 'first', job.first or job.due)
+  redis.call('HDEL', job_key(id), 'token', 'started', 'admission')
+  wait(q, id, level_of(job), due)
+end
+
+local function apply(q, job, outcome)
+  if outcome.kind == 'completed' then return end_with(q, job, outcome, 'COMPLETED') end
+  if job.dropped then return end_with(q, job, outcome, 'CANCELLED', 'cancelled: on request') end
+  if job.next_version then
+    return end_with(q, job, outcome, 'CANCELLED', 'superseded: by a newer version')
+  end
+  if outcome.kind == 'failed' then return end_with(q, job, outcome, 'FAILED', outcome.error) end
+  go_on(q, job, outcome)
+end
+
+-- Additive increase, multiplicative decrease: what an endpoint answers, its queue may hold ready.
+local function adapt_window(q, outcome)
+  if outcome.kind == 'completed' then q.successes = (q.successes or 0) + 1
+  elseif TIMED_OUT[outcome.error:match('^%a+')] then q.timed_out = true end
+end
+
+local seen, settled, started = {}, {}, {}
+
+local function settle(outcome)
+  if seen[outcome.id] then return 'stale' end
+  seen[outcome.id] = true
+  local job = fetch_job(outcome.id)
+  if job.state ~= 'RUNNING' or job.token ~= outcome.token then return 'stale' end
+  local q = open_queue(ref_of(outcome.id, job.queue))
+  settled[#settled + 1] = outcome.id
+  if not stock then
+    local rq_id = outcome.id .. '_' .. job.admission
+    started[#started + 1] = rq_id .. ':' .. outcome.token
+    doom(rq_job_key(rq_id))
+  end
+  if me.suspect == outcome.id then redis.call('HDEL', KEYS[10], 'suspect') end
+  count(q, 'running', -1)
+  q.stirred = true
+  apply(q, job, outcome)
+  adapt_window(q, outcome)
+  return 'settled'
+end
+
+local answer = {}
+for at = FIRST, #ARGV, WIDTH do answer[#answer + 1] = settle(read_outcome(at)) end
+if #settled > 0 then redis.call('ZREM', KEYS[11], unpack(settled)) end
+if #started > 0 then redis.call('ZREM', WIP, unpack(started)) end
+for _, q in ipairs(order) do
+  if q.timed_out then q.window = math.max(SMALLEST_WINDOW, math.floor(q.window / 2))
+  elseif q.successes then q.window = math.min(LARGEST_WINDOW, q.window + q.successes) end
+end
+settle_queues(now)
+-- A copy of an older call must not hide the newest answer.
+if me.slots and tonumber(number) > tonumber(me.settle or 0) then
+  redis.call('HSET', KEYS[10], 'settle', number, 'settled', cjson.encode(answer))
+end
+return answer

@@ -1,0 +1,126 @@
+-- How a job's version ends: an entry in the history of its queue, exactly trimmed.
+-- What many endings of one run share is written once, when the run closes.
+
+local MOST_TRIMMED = 100     -- entries in one run; a lowered limit is reached over several
+local HISTORY_MAX = '2000000'  -- entries of an environment, where nothing else is set
+
+local KIND = { COMPLETED = 'c', FAILED = 'f', CANCELLED = 'f' }
+local COUNTER = { COMPLETED = 'completed', FAILED = 'failed', CANCELLED = 'cancelled' }
+
+-- The oldest entries go, and with them what points at them.
+local function trim(q, kind, most)
+  local stream, gone, ids, names = q.history .. kind, {}, {}, {}
+  for i, entry in ipairs(redis.call('XRANGE', stream, '-', '+', 'COUNT', most)) do
+    gone[i], names[i] = entry[1], kind .. entry[1]
+    for at = 1, #entry[2], 2 do
+      local field, value = entry[2][at], entry[2][at + 1]
+      if field == 'id' then ids[i] = value
+      elseif field == 'key' and redis.call('HGET', q.latest, value) == names[i] then
+        redis.call('HDEL', q.latest, value)
+      end
+    end
+  end
+  if #gone == 0 then return 0 end
+  local stale = {}
+  for i, newest in ipairs(redis.call('HMGET', q.ended, unpack(ids))) do
+    if newest == names[i] .. ' ' .. q.name then stale[#stale + 1] = ids[i] end
+  end
+  if #stale > 0 then redis.call('HDEL', q.ended, unpack(stale)) end
+  redis.call('XDEL', stream, unpack(gone))
+  redis.call('HINCRBY', q.environment, 'entries', -#gone)
+  return #gone
+end
+
+-- Options that are not given are left out: entries then have mostly the same fields, whose names
+-- a stream stores once. The payload of what failed is kept for replay.
+local function record(q, id, job, ending, now)
+  local kind = KIND[ending.state]
+  local spec = redis.call('HGET', q.payloads, id) or '\n'
+  if kind == 'c' then spec = spec:sub(1, (spec:find('\n', 1, true))) end
+  local log = ending.log or redis.call('HGET', q.payloads, id .. '#')
+  local fields = { 'id', id, 'state', ending.state, 'version', job.version,
+    'attempt', job.attempt or 0, 'due', job.due, 'ended', int(now), 'spec', spec }
+  local at = #fields
+  local function add(name, value)
+    if value and value ~= '' then
+      fields[at + 1], fields[at + 2] = name, value
+      at = at + 2
+    end
+  end
+  add('attempts', log)
+  add('result', ending.result)
+  add('body', ending.body)
+  add('max', ending.max)
+  add('key', job.key)
+  add('error', ending.error)
+  add('first', job.first)
+  add('priority', job.priority)
+  local entry = kind .. redis.call('XADD', q.history .. kind, '*', unpack(fields))
+  q.endings = q.endings or { index = {}, payloads = {}, c = 0, f = 0 }
+  local endings = q.endings
+  endings.index[#endings.index + 1] = id
+  endings.index[#endings.index + 1] = entry .. ' ' .. q.name
+  endings[kind] = endings[kind] + 1
+  if job.key then redis.call('HSET', q.latest, job.key, entry) end
+  count(q, COUNTER[ending.state], 1)
+end
+
+local doomed = {}
+
+-- Delete a key when the run closes.
+local function doom(key) doomed[#doomed + 1] = key end
+
+local function forget(q, id, job)
+  doom(job_key(id))
+  local payloads = q.endings.payloads
+  payloads[#payloads + 1] = id
+  payloads[#payloads + 1] = id .. '#'
+  payloads[#payloads + 1] = id .. '+'
+  if job.key and redis.call('HGET', q.keys, job.key) == id then
+    redis.call('HDEL', q.keys, job.key)
+  end
+  count(q, 'jobs', -1)
+end
+
+local function finish(q, id, job, ending, now)
+  record(q, id, job, ending, now)
+  forget(q, id, job)
+end
+
+-- The version that replaced a running one takes over.
+local function promote(q, id, job)
+  redis.call('HDEL', job_key(id), 'attempt', 'failures', 'first', 'losses', 'suspect', 'token',
+    'started', 'admission', 'dropped', 'next_version', 'next_due', 'next_priority',
+    'next_expires', 'expires', 'top')
+  redis.call('HSET', job_key(id), 'state', 'PENDING', 'version', job.next_version,
+    'due', job.next_due, 'priority', job.next_priority)
+  if job.next_expires then redis.call('HSET', job_key(id), 'expires', job.next_expires) end
+  redis.call('HSET', q.payloads, id, redis.call('HGET', q.payloads, id .. '+'))
+  redis.call('HDEL', q.payloads, id .. '+', id .. '#')
+  wait(q, id, job.next_priority, job.next_due)
+end
+
+local function trim_to_limits(q, added)
+  for kind, limit in pairs({ c = q.history_limit, f = q.failed_limit }) do
+    if added[kind] > 0 then
+      local over = redis.call('XLEN', q.history .. kind) - limit
+      if over > 0 then trim(q, kind, math.min(over, math.max(MOST_TRIMMED, added[kind]))) end
+    end
+  end
+  local most = redis.call('HGET', q.environment, 'history_max') or HISTORY_MAX
+  local entries = redis.call('HINCRBY', q.environment, 'entries', added.c + added.f)
+  local over = math.min(entries - tonumber(most), MOST_TRIMMED)
+  if over > 0 and trim(q, 'c', over) == 0 then trim(q, 'f', over) end
+end
+
+before_close[#before_close + 1] = function()
+  if #doomed > 0 then redis.call('DEL', unpack(doomed)) end
+  for _, q in ipairs(order) do
+    local endings = q.endings
+    if endings then
+      if #endings.payloads > 0 then redis.call('HDEL', q.payloads, unpack(endings.payloads)) end
+      redis.call('HSET', q.ended, unpack(endings.index))
+      trim_to_limits(q, endings)
+    end
+  end
+end

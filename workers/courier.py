@@ -1,0 +1,299 @@
+"""The run loop of a worker: claim, send, settle, many at once, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from lambdaqueue.attempts import BEAT_EVERY, RENEW_EVERY, AttemptStore, Kind, Settlement
+from lambdaqueue.errors import StorageUnavailable, WorkerDeclaredDead
+from lambdaqueue.job import Claim
+from lambdaqueue.outcome import Answer, ErrorClass
+from lambdaqueue.signing import Secret
+from workers.attempt import attempt, conclude
+from workers.sender import Sender
+
+__all__ = ["ANSWER_WITHIN", "Courier"]
+
+log = logging.getLogger("lambdaqueue.worker")
+
+T = TypeVar("T")
+
+GIVE_UP = 8.0
+"""Seconds without a renewal after which calls are aborted: at 10 others may take the jobs."""
+
+LOOK_AGAIN = 2.0
+"""Seconds that one blocking look at the line lasts."""
+
+ANSWER_WITHIN = LOOK_AGAIN + 3.0
+"""Seconds for any answer of Redis: a connection that died without a word must not hold us up."""
+
+HELD_BACK_PAUSE = 0.02
+SUSPENDED_PAUSE = 1.0
+AWAY_PAUSE = 0.2
+"""Seconds until the next try: while others must take what is ready, while RQ is suspended, and
+while Redis is away."""
+
+
+class Courier:
+    """Delivers jobs until it's told to stop. One instance for one process."""
+
+    def __init__(
+        self,
+        store: AttemptStore,
+        sender: Sender,
+        secrets: Sequence[Secret],
+        *,
+        slots: int,
+        grace: float,
+        burst: bool = False,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._secrets = secrets
+        self._slots = slots
+        self._grace = grace
+        self._burst = burst
+        self._out: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
+        self._finished: list[Settlement] = []
+        self._settling: list[Settlement] = []
+        self._news = asyncio.Event()
+        self._looking: asyncio.Task[bool] | None = None
+        self._pause: float | None = None
+        self._line_empty = False
+        self._stopping = self._aborting = self._dead = False
+        self._beaten_at = time.monotonic()
+        self._persist_until = math.inf
+        self.delivered = self.failed = 0
+
+    @property
+    def busy(self) -> bool:
+        """True while calls are out."""
+        return bool(self._out)
+
+    async def run(self) -> bool:
+        """Work until `stop`; True when everything was finished, False when calls were cut off."""
+        await self._persist(self._store.join)
+        beating = asyncio.create_task(self._live())
+        try:
+            while not self._stopping and not self._exhausted():
+                await self._rise_again()
+                await self._settle()
+                await self._claim()
+                await self._rest()
+            return await self._drain()
+        finally:
+            beating.cancel()
+            await self._sender.close()
+
+    def stop(self) -> None:
+        """Claim nothing more, finish what is out, then end `run`; a second call cuts it short."""
+        self._aborting = self._stopping
+        self._stopping = True
+        self._news.set()
+
+    def stop_attempt(self, job_id: str) -> None:
+        """End a call that is out, as its operator asked: the job has FAILED, `cancelled`."""
+        if job_id in self._out:
+            claim, task = self._out.pop(job_id)
+            task.cancel()
+            self._conclude(claim, Answer(failure=ErrorClass.CANCELLED))
+
+    # The steps
+
+    async def _settle(self) -> None:
+        """Commit every outcome there is; keeps them for as long as Redis is away."""
+        while self._finished:
+            self._settling, self._finished = self._finished, []
+            held = await self._persist(lambda: self._store.settle(self._settling))
+            for settlement, accepted in zip(self._settling, held, strict=True):
+                self._count(settlement, accepted)
+            self._settling = []
+
+    async def _claim(self) -> None:
+        self._pause = None
+        free = self._slots - len(self._out)
+        if free <= 0 or self._stopping:
+            return
+        try:
+            claimed = await self._store.claim(free)
+        except WorkerDeclaredDead:
+            self._dead = True
+            return
+        except StorageUnavailable as error:
+            log.warning("storage_unavailable: %s; looking again", error)
+            self._pause = AWAY_PAUSE
+            return
+        self._line_empty = len(claimed.claims) < free
+        if claimed.suspended:
+            self._pause = SUSPENDED_PAUSE
+        elif claimed.held_back and not claimed.claims:
+            self._pause = HELD_BACK_PAUSE
+        self._send(claimed.claims)
+
+    def _send(self, claims: Sequence[Claim]) -> None:
+        """Start the calls; what was claimed while a stop came goes back as if it never was."""
+        for claim in claims:
+            if self._stopping:
+                self._finished.append(_returned(claim, Kind.UNSENT))
+            else:
+                self._out[claim.id] = (claim, asyncio.create_task(self._attempt(claim)))
+
+    async def _rest(self) -> None:
+        """Sleep until an outcome is there, a slot is free and a job ready, or a pause is over."""
+        if self._finished or self._stopping or self._dead or self._exhausted():
+            self._news.clear()
+            await asyncio.sleep(0)
+            return
+        waits: set[asyncio.Future[bool]] = {asyncio.ensure_future(self._news.wait())}
+        if self._pause is None and len(self._out) < self._slots:
+            if self._looking is None:
+                self._looking = asyncio.create_task(self._look())
+            waits.add(self._looking)
+        await asyncio.wait(waits, timeout=self._pause, return_when=asyncio.FIRST_COMPLETED)
+        if self._looking is not None and self._looking.done():
+            self._looking = None
+        self._news.clear()
+        for wait in waits - {self._looking}:
+            wait.cancel()
+
+    async def _look(self) -> bool:
+        try:
+            return await self._store.wait_for_ready(LOOK_AGAIN)
+        except StorageUnavailable:
+            await asyncio.sleep(AWAY_PAUSE)
+            return False
+
+    async def _attempt(self, claim: Claim) -> None:
+        try:
+            answer = await attempt(claim, self._sender, self._secrets, time.time())
+        except Exception as error:
+            # A mistake of ours must not take the other calls with it; history will tell.
+            log.exception("attempt_broke id=%s", claim.id)
+            answer = Answer(
+                failure=ErrorClass.BAD_RESPONSE, detail=f"internal error: {type(error).__name__}"
+            )
+        if self._out.pop(claim.id, None):
+            self._conclude(claim, answer)
+
+    def _conclude(self, claim: Claim, answer: Answer) -> None:
+        self._finished.append(conclude(claim, answer, random.random()))
+        self._news.set()
+
+    async def _drain(self) -> bool:
+        """Finish what is out within the grace time, hand back the rest."""
+        if self._looking is not None:
+            self._looking.cancel()
+        deadline = self._persist_until = time.monotonic() + self._grace
+        try:
+            return await self._finish(deadline)
+        except StorageUnavailable as error:
+            log.error("outcomes_not_stored: %s; their leases will run out", error)
+            return False
+
+    async def _finish(self, deadline: float) -> bool:
+        while self._out and not self._aborting and time.monotonic() < deadline:
+            await self._settle()
+            if self._dead:
+                break
+            self._news.clear()
+            tasks = [task for _, task in self._out.values()]
+            stopped = asyncio.ensure_future(self._news.wait())
+            await asyncio.wait(
+                [*tasks, stopped],
+                timeout=max(0.0, deadline - time.monotonic()),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            stopped.cancel()
+        complete = not self._out
+        if self._dead:
+            self._abandon()
+        self._hand_back()
+        await self._settle()
+        await self._persist(self._store.leave)
+        return complete
+
+    # Staying alive
+
+    async def _live(self) -> None:
+        renewed_at = time.monotonic()
+        while True:
+            now, name = time.monotonic(), self._store.incarnation
+            renew = now - renewed_at >= RENEW_EVERY
+            # Not longer than until calls must be aborted, however silent the connection is.
+            patience = max(BEAT_EVERY, self._beaten_at + GIVE_UP - now)
+            try:
+                async with asyncio.timeout(patience):
+                    await self._store.beat(self._held() if renew else ())
+                self._beaten_at = now
+                renewed_at = now if renew else renewed_at
+            except WorkerDeclaredDead:
+                # The answer to a beat under our last name says nothing of the one we have now.
+                self._dead = self._dead or name == self._store.incarnation
+                self._news.set()
+            except (StorageUnavailable, TimeoutError) as error:
+                log.warning("beat_failed: %s", error)
+            if time.monotonic() - self._beaten_at >= GIVE_UP and self._out:
+                log.error("calls_aborted: no renewal for %s s, handing back", GIVE_UP)
+                self._hand_back()
+            await asyncio.sleep(BEAT_EVERY)
+            while self._dead:
+                await asyncio.sleep(AWAY_PAUSE)
+
+    async def _rise_again(self) -> None:
+        """Silent for too long, our jobs are others' by now: abort them, take a new name."""
+        if not self._dead:
+            return
+        log.error("declared_dead: aborting %d calls", len(self._out))
+        self._abandon()
+        await self._persist(self._store.join)
+        self._beaten_at = time.monotonic()
+        self._dead = False
+
+    def _abandon(self) -> None:
+        for _, task in self._out.values():
+            task.cancel()
+        self._out.clear()
+
+    def _hand_back(self) -> None:
+        for claim, task in self._out.values():
+            task.cancel()
+            self._finished.append(_returned(claim, Kind.RELEASED))
+        self._out.clear()
+        self._news.set()
+
+    def _held(self) -> list[str]:
+        settled = [each.claim.id for each in (*self._finished, *self._settling)]
+        return [*self._out, *settled]
+
+    def _exhausted(self) -> bool:
+        idle = not self._out and not self._finished
+        return self._burst and self._line_empty and idle and self._pause is None
+
+    def _count(self, settlement: Settlement, accepted: bool) -> None:
+        if not accepted:
+            log.warning("outcome_refused id=%s: the job is no longer ours", settlement.claim.id)
+        elif settlement.kind is Kind.COMPLETED:
+            self.delivered += 1
+        elif settlement.kind in (Kind.FAILED, Kind.RETRY):
+            self.failed += 1
+
+    async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call until Redis answers, but not for ever when we are to stop."""
+        while True:
+            try:
+                return await call()
+            except StorageUnavailable as error:
+                if self._aborting or time.monotonic() > self._persist_until:
+                    raise
+                log.warning("storage_unavailable: %s; trying again", error)
+                await asyncio.sleep(AWAY_PAUSE)
+
+
+def _returned(claim: Claim, kind: Kind) -> Settlement:
+    return Settlement(claim, kind, log=claim.attempts_log.decode())
