@@ -10,8 +10,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
 from api import access, errors, health, history, items, queues
-from api.paths import QueueConverter
+from api.paths import KeyConverter, QueueConverter
 from lambdaqueue.config import Settings
+from lambdaqueue.errors import ConfigurationError
 from lambdaqueue.service import Service, open_service
 
 __all__ = ["create_app"]
@@ -24,9 +25,11 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     given. Nothing is connected yet.
 
     Raises:
-        ConfigurationError: a variable of the environment breaks its rule.
+        ConfigurationError: a variable of the environment is missing or breaks its rule.
     """
     settings = settings or Settings.from_env(os.environ)
+    if not settings.bootstrap_token:
+        raise ConfigurationError("LQ_BOOTSTRAP_TOKEN is required: without it nobody gets in")
     app = _Api(__name__, static_folder=None)
     app.config.update(
         MAX_PAYLOAD=settings.max_payload,
@@ -69,7 +72,7 @@ def _route(app: Flask) -> None:
     # No path is ever answered with a redirect to another spelling.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.url_map.converters["queue"] = QueueConverter
+    app.url_map.converters.update(queue=QueueConverter, key=KeyConverter)
     for resource in (items, queues, history, health):
         app.register_blueprint(resource.blueprint)
 

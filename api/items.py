@@ -9,7 +9,13 @@ from api.access import environment, needs, service
 from api.answers import answer, read_query
 from api.bodies import content_type, read_body, read_object
 from api.paths import check_queue_name
-from api.pushes import read_batch, read_change, read_idempotency, read_push
+from api.pushes import (
+    read_batch,
+    read_change,
+    read_idempotency,
+    read_push,
+    told_by_headers,
+)
 from api.schemas import ItemsQuery
 from lambdaqueue.commands import Change
 from lambdaqueue.job import Place
@@ -28,7 +34,9 @@ def push(queue: str) -> Response:
     media_type = content_type()
     payload = read_body(_max_payload())
     order = read_push(media_type, payload)
-    pushed = service().push(environment(), queue, order, read_idempotency(payload))
+    idempotency = read_idempotency(payload)
+    with told_by_headers():
+        pushed = service().push(environment(), queue, order, idempotency)
     status = 201 if pushed.place is Place.CREATED else 200
     return answer(render.item(pushed.job), status, replayed=pushed.replayed)
 
@@ -77,21 +85,21 @@ def run_now(item_id: str) -> Response:
     return answer(render.item(job), replayed=replayed)
 
 
-@blueprint.get("/queues/<queue:queue>/items/byKey/<path:key>")
+@blueprint.get("/queues/<queue:queue>/items/byKey/<key:key>")
 @needs("read")
 def show_by_key(queue: str, key: str) -> Response:
     check_queue_name(queue)
     return answer(render.item(service().item_by_key(environment(), queue, key)))
 
 
-@blueprint.patch("/queues/<queue:queue>/items/byKey/<path:key>")
+@blueprint.patch("/queues/<queue:queue>/items/byKey/<key:key>")
 @needs("push")
 def change_by_key(queue: str, key: str) -> Response:
     check_queue_name(queue)
     return answer(render.item(service().change_by_key(environment(), queue, key, _change())))
 
 
-@blueprint.delete("/queues/<queue:queue>/items/byKey/<path:key>")
+@blueprint.delete("/queues/<queue:queue>/items/byKey/<key:key>")
 @needs("push")
 def cancel_by_key(queue: str, key: str) -> Response:
     check_queue_name(queue)

@@ -8,7 +8,7 @@ from werkzeug.routing import BaseConverter
 
 from lambdaqueue.errors import InvalidRequest
 
-__all__ = ["QueueConverter", "check_queue_name", "misnamed_queue"]
+__all__ = ["KeyConverter", "QueueConverter", "check_queue_name", "misnamed_queue"]
 
 RESERVED = ("items", "history", "secret", "pause", "resume", "purge")
 """Words that end the queue's name in a path, and so can be no part of one."""
@@ -21,6 +21,13 @@ _UNDER_QUEUE = re.compile(
     r"/api/v1/queues/(.*?)/(?:items|items/batch|items/byKey/.*|history|pause|resume)/?", re.DOTALL
 )
 _RESERVED_QUEUE = re.compile(rf"/api/v1/queues/({_RESERVED})/?")
+
+
+class KeyConverter(BaseConverter):
+    """Takes a unique key: everything to the end of the path, slashes and all."""
+
+    regex = ".+"
+    part_isolating = False
 
 
 class QueueConverter(BaseConverter):

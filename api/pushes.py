@@ -7,7 +7,8 @@ import binascii
 import hashlib
 import marshal
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from lambdaqueue.commands import Change, Idempotency, Push
 from lambdaqueue.errors import InvalidRequest, Issue, UnreadableRequest
 from lambdaqueue.job import DEFAULT_CONTENT_TYPE, Spec
 
-__all__ = ["read_batch", "read_change", "read_idempotency", "read_push"]
+__all__ = ["read_batch", "read_change", "read_idempotency", "read_push", "told_by_headers"]
 
 ITEM = ItemSchema()
 BATCH = BatchSchema()
@@ -235,22 +236,18 @@ def _shared_options(given: tuple[tuple[str, str], ...]) -> Options:
             issues.extend(issue.at(_header(name)) for issue in error.issues)
     if issues:
         raise InvalidRequest(issues)
-    try:
+    with told_by_headers():
         return _options(values)
-    except InvalidRequest as error:
-        raise InvalidRequest([_in_header(issue) for issue in error.issues]) from error
 
 
 def _own_options(given: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return the options in headers that every push has of its own."""
-    try:
+    with told_by_headers():
         own = {
             _field(name): field_loaded(ITEM, _field(name), _header_value(name, value))
             for name, value in given
         }
         _check_times(own)
-    except InvalidRequest as error:
-        raise InvalidRequest([_in_header(issue) for issue in error.issues]) from error
     return own
 
 
@@ -287,6 +284,15 @@ def _decoded(name: str, value: str) -> str:
 
 def _header(name: str) -> str:
     return name.removeprefix("HTTP_").replace("_", "-").lower()
+
+
+@contextmanager
+def told_by_headers() -> Iterator[None]:
+    """Name the headers where the service names the fields of an item."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest([_in_header(issue) for issue in error.issues]) from error
 
 
 def _in_header(issue: Issue) -> Issue:

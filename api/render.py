@@ -16,6 +16,7 @@ from lambdaqueue.commands import Page, QueueInfo, Readiness
 from lambdaqueue.errors import RequestError
 from lambdaqueue.instants import iso
 from lambdaqueue.job import Attempt, Job, Result
+from lambdaqueue.retry import RetryPolicy
 
 __all__ = ["entry", "item", "items", "page", "queue", "readiness"]
 
@@ -66,7 +67,7 @@ def queue(info: QueueInfo) -> bytes:
         "failed": info.failed,
         "cancelled": info.cancelled,
         "target": settings.target,
-        "retry": settings.retry.to_json() if settings.retry else None,
+        "retry": _policy(settings.retry) if settings.retry else None,
         "timeout": settings.timeout,
         "successStatus": str(settings.success_status),
         "historyLimit": settings.history_limit,
@@ -85,6 +86,18 @@ def readiness(found: Readiness) -> bytes:
         "warnings": dict(found.warnings),
     }
     return strict_json.dumps(fields)
+
+
+def _policy(policy: RetryPolicy) -> dict[str, Any]:
+    """Return a policy with its defaults written out: what was left out when it was set, too."""
+    shown = {
+        "type": policy.type,
+        "delay": policy.delay,
+        "max": policy.max,
+        "retries": policy.retries,
+        "jitter": policy.jitter,
+    }
+    return _given(shown | policy.to_json())
 
 
 def _item_fields(job: Job) -> dict[str, Any]:

@@ -45,9 +45,7 @@ class Settings:
         """
         read, default = _Reader(env), cls()
         return cls(
-            redis_url=read.text(
-                "REDIS_URL", default.redis_url, r"(rediss?|unix|redis\+sentinel)://.+"
-            ),
+            redis_url=read.text("REDIS_URL", default.redis_url, r"(rediss?|unix)://.+"),
             redis_tls_verify=read.choice("LQ_REDIS_TLS_VERIFY", "full", ("full", "none")) == "full",
             public_url=read.text("LQ_PUBLIC_URL", default.public_url, ORIGIN.pattern),
             trusted_hosts=read.words("LQ_TRUSTED_HOSTS"),

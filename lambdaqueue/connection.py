@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import hiredis
 import redis
 import redis.asyncio
 from redis import Redis, RedisError
@@ -38,8 +39,15 @@ __all__ = [
 ANSWER_WITHIN = 0.9
 """Seconds for one answer: with one resend it's under the two that the contract promises."""
 
-FULL = re.compile(r"\b(OOM|MISCONF)\b")
-AWAY = re.compile(r"\b(READONLY|LOADING|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|UNKILLABLE|BUSY)\b")
+MOST_IDLE = 50
+"""Connections that a process keeps for later; what a peak needed beyond them is closed."""
+
+# Redis' error codes. Where the client has a class for one it cuts the code off the text.
+FULL = re.compile(r"\b(OOM|OutOfMemoryError|MISCONF)\b")
+AWAY = re.compile(
+    r"\b(READONLY|ReadOnlyError|MASTERDOWN|MasterDownError|CLUSTERDOWN|ClusterDownError"
+    r"|LOADING|NOREPLICAS|UNKILLABLE|BUSY)\b"
+)
 
 
 def connect(settings: Settings, answer_within: float = ANSWER_WITHIN) -> Redis:
@@ -78,7 +86,7 @@ def translated() -> Iterator[None]:
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
         raise StorageUnavailable("Redis can't be reached") from error
     except redis.ResponseError as error:
-        text = str(error)
+        text = _words(error)
         if FULL.search(text):
             raise StorageFull("Redis is out of memory or disk") from error
         if AWAY.search(text):
@@ -129,10 +137,10 @@ class Scripts:
             return answer
         except redis.ResponseError as error:
             # Of a server that takes no writes: a new connection may lead to the new primary.
-            usable = not AWAY.search(str(error))
+            usable = not AWAY.search(_words(error))
             raise
         finally:
-            if usable:
+            if usable and len(self._idle) < MOST_IDLE:
                 self._idle.append(connection)
             else:
                 connection.disconnect()
@@ -149,25 +157,54 @@ class Scripts:
 
 
 class AsyncScripts:
-    """The same for an event loop."""
+    """The same for an event loop, on the client's pool: a worker's call is for many jobs."""
 
     def __init__(self, client: AsyncRedis) -> None:
-        self._client = client
+        self._pool: Any = client.connection_pool
 
     async def run(self, name: str, keys_: Sequence[str], *args: Any) -> Any:
         """Run the script `name`; see `Scripts.run`."""
         script = load()[name]
-        all_keys = (*keys.GLOBAL, *keys_)
+        rest = (len(keys.GLOBAL) + len(keys_), *keys.GLOBAL, *keys_, *args)
         with translated():
             try:
-                return await self._client.evalsha(script.sha, len(all_keys), *all_keys, *args)
+                return await self._call(script, rest)
+            except redis.ConnectionError:
+                return await self._call(script, rest)
+
+    async def _call(self, script: Script, rest: tuple[Any, ...]) -> Any:
+        connection = await self._pool.get_connection()
+        usable = False
+        try:
+            try:
+                answer = await _ask_async(connection, "EVALSHA", script.sha, *rest)
             except redis.exceptions.NoScriptError:
-                return await self._client.eval(script.text, len(all_keys), *all_keys, *args)
+                answer = await _ask_async(connection, "EVAL", script.text, *rest)
+            usable = True
+            return answer
+        except redis.ResponseError as error:
+            usable = not AWAY.search(_words(error))
+            raise
+        finally:
+            if not usable:
+                await connection.disconnect(nowait=True)
+            await self._pool.release(connection)
+
+
+def _words(error: redis.ResponseError) -> str:
+    return f"{type(error).__name__} {error}"
 
 
 def _ask(connection: Any, *words: Any) -> Any:
     connection.send_packed_command(connection.pack_command(*words), check_health=False)
     return connection.read_response()
+
+
+async def _ask_async(connection: Any, *words: Any) -> Any:
+    # The client would pack in Python, though hiredis is there.
+    packed = hiredis.pack_command(words)
+    await connection.send_packed_command([packed], check_health=False)
+    return await connection.read_response()
 
 
 def _tls(settings: Settings) -> dict[str, Any]:

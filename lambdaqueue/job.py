@@ -58,6 +58,9 @@ with it (tests/store/test_transitions.py)."""
 LOGGED = 20
 """How many attempts of a job are remembered; `reclaim.lua` knows the number too."""
 
+ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""`json.dumps` with these options would build an encoder for each call."""
+
 DEFAULT_CONTENT_TYPE = "application/json"
 
 
@@ -99,7 +102,7 @@ class Spec:
         ):
             if value is not None:
                 options[name] = value
-        head = json.dumps(options, separators=(",", ":"), ensure_ascii=False) if options else ""
+        head = ENCODE(options) if options else ""
         return head.encode() + b"\n" + self.payload
 
     @classmethod
@@ -156,7 +159,7 @@ def extend_log(stored: bytes, attempt: Attempt) -> str:
     """Return the stored log with `attempt` at its end, cut to the last `LOGGED`."""
     log = json.loads(stored) if stored else []
     log.append(attempt.to_json())
-    return json.dumps(log[-LOGGED:], separators=(",", ":"), ensure_ascii=False)
+    return ENCODE(log[-LOGGED:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ class Result:
             stored["type"] = self.content_type
         if self.truncated:
             stored["truncated"] = True
-        return json.dumps(stored, separators=(",", ":"))
+        return ENCODE(stored)
 
     @classmethod
     def read(cls, stored: bytes, body: bytes) -> Result | None:
@@ -276,7 +279,7 @@ class Job:
             max_attempts=int(fields.get(b"max", 1 + policies.retry(spec.retry).retries)),
             attempts=read_log(fields.get(b"attempts", b"")),
             error=_text(fields, b"error"),
-            target=spec.target or policies.settings.target,
+            target=spec.target or _text(fields, b"target"),
             entry=name,
             ended_at=int(fields[b"ended"]),
             result=Result.read(fields.get(b"result", b""), fields.get(b"body", b"")),

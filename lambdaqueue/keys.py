@@ -4,7 +4,7 @@
 A *queue ref* is `E:Q`. The scripts build the same names in `scripts/shared/names.lua`; the audit
 (`audit.lua`) knows their invariants.
 
-Shared by all environments, always passed to scripts as KEYS[1..9] (see `GLOBAL`):
+Shared by all environments; the first nine are always KEYS[1..9] of a script (see `GLOBAL`):
 
 | key                     | type   | lives                 | holds                                 |
 |-------------------------|--------|-----------------------|---------------------------------------|
@@ -19,6 +19,9 @@ Shared by all environments, always passed to scripts as KEYS[1..9] (see `GLOBAL`
 | rq:wip:lambdaqueue      | zset   | RQ's                  | started RQ jobs, score +inf           |
 | rq:queues               | set    | RQ's                  | names of RQ's queues                  |
 | rq:suspended            | string | RQ's                  | exists while `rq suspend` holds       |
+
+| lq:environments         | set    | for ever              | ids of environments that have queues  |
+| lq:instance             | string | for ever              | the database's mark, see readiness.py |
 
 One for each worker, request or RQ job:
 
@@ -81,6 +84,8 @@ LINE_NAME = "lambdaqueue"
 """The RQ queue that feeds the workers."""
 
 line = f"rq:queue:{LINE_NAME}"
+
+environments = "lq:environments"
 
 GLOBAL: Sequence[str] = (
     "lq:seq",

@@ -92,9 +92,13 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No further attempt; `error` is why."""
+    """No further attempt; `error` is why.
+
+    `cause` is what this attempt itself died of, where that is something else.
+    """
 
     error: str
+    cause: str = ""
 
 
 GONE = 410
@@ -132,7 +136,8 @@ def judge(claim: Claim, answer: Answer, now: int, chance: float) -> Delivered | 
         return Failed(error)
     at = _next_attempt(claim, answer, now, chance)
     if claim.expires_at is not None and at > claim.expires_at:
-        return Failed(_compose(ErrorClass.EXPIRED, f"no time is left for a retry after {error}"))
+        expired = _compose(ErrorClass.EXPIRED, f"no time is left for a retry after {error}")
+        return Failed(expired, cause=error)
     return Retry(at, error)
 
 

@@ -26,14 +26,16 @@ from lambdaqueue.commands import (
 )
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect
-from lambdaqueue.errors import Conflict, InvalidRequest, NotFound, StorageUnavailable
+from lambdaqueue.errors import Conflict, InvalidRequest, Issue, NotFound, StorageUnavailable
 from lambdaqueue.history import PAGE_BYTES, HistoryStore
 from lambdaqueue.job import Job, State
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.readiness import check, mark_instance
-from lambdaqueue.store import JobStore, VersionChanged
+from lambdaqueue.store import JobStore, TargetMissing, VersionChanged
 
 __all__ = ["Identity", "Service", "open_service"]
+
+NO_TARGET = Issue(("target",), "required", "is required: the queue has no default target")
 
 ALL_SCOPES = frozenset({"push", "read", "manage"})
 LEVELS = "s9876543210"
@@ -80,8 +82,16 @@ class Service:
     def push(
         self, environment: str, queue: str, push: Push, idempotency: Idempotency | None = None
     ) -> Pushed:
-        """Store one job; see `JobStore.push`."""
-        return self._jobs.push(environment, queue, [push], idempotency)[0]
+        """Store one job.
+
+        Raises:
+            InvalidRequest: neither it nor its queue has a target, or the idempotency key was
+                used for another request.
+        """
+        try:
+            return self._jobs.push(environment, queue, [push], idempotency)[0]
+        except TargetMissing:
+            raise InvalidRequest([NO_TARGET]) from None
 
     def push_many(
         self,
@@ -90,8 +100,15 @@ class Service:
         pushes: Sequence[Push],
         idempotency: Idempotency | None = None,
     ) -> tuple[list[Pushed], bool]:
-        """Store jobs, all or none; the bool tells whether this is an earlier answer again."""
-        pushed = self._jobs.push(environment, queue, pushes, idempotency)
+        """Store jobs, all or none; the bool tells whether this is an earlier answer again.
+
+        Raises:
+            InvalidRequest: as `push`, with a path that begins with `items` and the index.
+        """
+        try:
+            pushed = self._jobs.push(environment, queue, pushes, idempotency)
+        except TargetMissing as missing:
+            raise InvalidRequest([NO_TARGET.at("items", missing.index)]) from None
         return pushed, any(each.replayed for each in pushed)
 
     def item(self, environment: str, item_id: str) -> Job:
@@ -133,6 +150,8 @@ class Service:
                 )
             except VersionChanged:
                 continue
+            except TargetMissing:
+                raise InvalidRequest([NO_TARGET]) from None
 
     def change_by_key(self, environment: str, queue: str, key: str, change: Change) -> Job:
         """The same for the job with a key."""

@@ -15,11 +15,11 @@ import redis
 from lambdaqueue import ids, keys
 from lambdaqueue.commands import Idempotency, Push, Pushed
 from lambdaqueue.connection import Scripts, translated
-from lambdaqueue.errors import Conflict, InvalidRequest, Issue, NotFound
+from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
 from lambdaqueue.job import Job, Place, Spec, State
 from lambdaqueue.queue_settings import Policies
 
-__all__ = ["JobStore", "VersionChanged", "request_id"]
+__all__ = ["JobStore", "TargetMissing", "VersionChanged", "request_id"]
 
 REMEMBER_IDEMPOTENCY = 86_400
 """Seconds for which a client's Idempotency-Key is remembered."""
@@ -27,6 +27,14 @@ REMEMBER_IDEMPOTENCY = 86_400
 
 class VersionChanged(Exception):
     """Raised when a job got a new version between reading and changing it: read again."""
+
+
+class TargetMissing(Exception):
+    """Raised when neither a job nor its queue has a target; `index` tells which of a batch."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
 
 
 def request_id() -> str:
@@ -52,8 +60,8 @@ class JobStore:
         """Store `pushes`, all or none, and return what became of each, in order.
 
         Raises:
-            InvalidRequest: a job without a target in a queue without one; or the idempotency
-                key was used for another request.
+            TargetMissing: a job without a target, in a queue without one.
+            InvalidRequest: the idempotency key was used for another request.
             StorageUnavailable, StorageFull
         """
         args: list[Any] = []
@@ -72,7 +80,7 @@ class JobStore:
         if status == b"mismatch":
             raise _mismatch()
         if status == b"no_target":
-            raise _no_target(int(answer[0]) if len(pushes) > 1 else None)
+            raise TargetMissing(int(answer[0]))
         policies = Policies.unpack(answer[0], answer[1])
         replayed = status == b"replayed"
         return [
@@ -117,7 +125,7 @@ class JobStore:
         Raises:
             VersionChanged: it has another version by now.
             NotFound: it ended meanwhile.
-            InvalidRequest: neither it nor its queue has a target.
+            TargetMissing: neither it nor its queue has a target.
         """
         row = self._scripts.run(
             "change",
@@ -136,7 +144,7 @@ class JobStore:
         if row[0] == b"absent":
             raise NotFound("there is no such item")
         if row[0] == b"no_target":
-            raise _no_target(None)
+            raise TargetMissing(0)
         return _job(row)
 
     def run_now(self, job_id: str, environment: str, idempotency: Idempotency | None) -> Any:
@@ -235,8 +243,3 @@ def _mismatch() -> InvalidRequest:
     return InvalidRequest.of(
         "Idempotency-Key", "idempotency_mismatch", "was used for another request"
     )
-
-
-def _no_target(index: int | None) -> InvalidRequest:
-    issue = Issue(("target",), "required", "is required: the queue has no default target")
-    return InvalidRequest([issue if index is None else issue.at("items", index)])

@@ -56,11 +56,30 @@ class Upkeep:
         """Forget entries older than `before` (Unix ms), some at a time; returns how many."""
         return int(self._scripts.run("trim", [], ref, before, kind)[0])
 
+    def limit_history(self, environment: str, most: int) -> None:
+        """Set how many entries an environment may have over all its queues."""
+        with translated():
+            self._client.hset(keys.environment(environment), "history_max", most)
+
+    def excess(self, environment: str) -> int:
+        """Return how many entries an environment has beyond its limit (negative: below it)."""
+        with translated():
+            entries, most = self._client.hmget(
+                keys.environment(environment), "entries", "history_max"
+            )
+        return int(entries or 0) - int(most) if most else -1
+
+    def oldest(self, environment: str, queue: str, kind: str) -> int | None:
+        """Return the Unix ms of the oldest entry of one of a queue's streams, or None."""
+        with translated():
+            rows: Any = self._client.xrange(keys.history(environment, queue, kind), count=1)
+        return int(rows[0][0].split(b"-")[0]) if rows else None
+
     def environments(self) -> list[str]:
         """Return the ids of all environments that hold queues."""
         with translated():
-            found: Any = self._client.scan_iter("lq:*:queues", count=1_000, _type="zset")
-            return sorted(key.decode().split(":")[1] for key in found)
+            found: Any = self._client.smembers(keys.environments)
+        return sorted(name.decode() for name in found)
 
     def queues(self, environment: str) -> Iterator[str]:
         """Yield the names of an environment's queues."""

@@ -38,17 +38,19 @@ def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
     """
     now = claim.started_at + answer.duration
     verdict = judge(claim, answer, now, chance)
-    kind, delay, error = Kind.COMPLETED, 0, None
+    kind, delay, error, cause = Kind.COMPLETED, 0, "", None
     if isinstance(verdict, Retry):
         kind, delay, error = Kind.RETRY, max(0, verdict.at - now), verdict.error
+        cause = error
     elif not isinstance(verdict, Delivered):
         kind, error = Kind.FAILED, verdict.error
-    made = Attempt(claim.attempt, claim.started_at, answer.duration, answer.status, error)
+        cause = verdict.cause or error
+    made = Attempt(claim.attempt, claim.started_at, answer.duration, answer.status, cause)
     return Settlement(
         claim=claim,
         kind=kind,
         delay=delay,
-        error=error or "",
+        error=error,
         log=extend_log(claim.attempts_log, made),
         result=_result(answer).describe() if answer.status is not None else "",
         body=answer.body,

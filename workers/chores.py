@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import os
 import time
@@ -21,6 +22,8 @@ LONGEST = 600
 """Seconds that a chore may take."""
 
 DAY = 86_400_000
+KINDS = "cf"
+"""A queue's two streams of history: successes, and the rest."""
 
 
 def stir_queues() -> None:
@@ -36,18 +39,42 @@ def stir_queues() -> None:
 
 
 def trim_history() -> None:
-    """Forget what is older than its queue keeps it."""
+    """Forget what is older than its queue keeps it, or more than its environment may have."""
     upkeep, queues = _stores()
     for environment in upkeep.environments():
         for name in upkeep.queues(environment):
             info = queues.info(environment, name)
-            if info is None:
-                continue
-            before = int(time.time() * 1000) - info.settings.history_days * DAY
-            ref = keys.queue_ref(environment, name)
-            for kind in "cf":
-                while upkeep.trim(ref, kind, before):
-                    continue
+            if info is not None:
+                _trim_queue(upkeep, keys.queue_ref(environment, name), info.settings.history_days)
+        _trim_environment(upkeep, environment)
+
+
+def _trim_queue(upkeep: Upkeep, ref: str, days: int) -> None:
+    before = int(time.time() * 1000) - days * DAY
+    for kind in KINDS:
+        while upkeep.trim(ref, kind, before):
+            continue
+
+
+def _trim_environment(upkeep: Upkeep, environment: str) -> None:
+    """Take the oldest entries of all queues, some of one stream at a time."""
+    if upkeep.excess(environment) <= 0:
+        return
+    heads = [
+        (oldest, name, kind)
+        for name in upkeep.queues(environment)
+        for kind in KINDS
+        if (oldest := upkeep.oldest(environment, name, kind)) is not None
+    ]
+    heapq.heapify(heads)
+    while heads and upkeep.excess(environment) > 0:
+        head, name, kind = heapq.heappop(heads)
+        # As far as the next oldest of the other streams, but at least the head itself.
+        before = max(heads[0][0], head + 1) if heads else int(time.time() * 1000)
+        upkeep.trim(keys.queue_ref(environment, name), kind, before)
+        oldest = upkeep.oldest(environment, name, kind)
+        if oldest is not None:
+            heapq.heappush(heads, (oldest, name, kind))
 
 
 def audit_queues() -> None:

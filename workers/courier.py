@@ -65,11 +65,12 @@ class Courier:
         self._news = asyncio.Event()
         self._looking: asyncio.Task[bool] | None = None
         self._pause: float | None = None
-        self._line_empty = False
+        self._line_empty = self._more = False
         self._stopping = self._aborting = self._dead = False
         self._beaten_at = time.monotonic()
-        self._persist_until = math.inf
+        self._deadline = math.inf
         self.delivered = self.failed = 0
+        self.suspended = False
 
     @property
     def busy(self) -> bool:
@@ -78,23 +79,29 @@ class Courier:
 
     async def run(self) -> bool:
         """Work until `stop`; True when everything was finished, False when calls were cut off."""
-        await self._persist(self._store.join)
-        beating = asyncio.create_task(self._live())
+        beating = None
         try:
+            await self._persist(self._store.join)
+            beating = asyncio.create_task(self._live())
             while not self._stopping and not self._exhausted():
                 await self._rise_again()
                 await self._settle()
                 await self._claim()
                 await self._rest()
             return await self._drain()
+        except StorageUnavailable as error:
+            log.error("outcomes_not_stored: %s; their leases will run out", error)
+            return False
         finally:
-            beating.cancel()
+            if beating is not None:
+                beating.cancel()
             await self._sender.close()
 
     def stop(self) -> None:
         """Claim nothing more, finish what is out, then end `run`; a second call cuts it short."""
         self._aborting = self._stopping
         self._stopping = True
+        self._deadline = min(self._deadline, time.monotonic() + self._grace)
         self._news.set()
 
     def stop_attempt(self, job_id: str) -> None:
@@ -116,12 +123,14 @@ class Courier:
             self._settling = []
 
     async def _claim(self) -> None:
-        self._pause = None
+        self._pause, self._more = None, False
         free = self._slots - len(self._out)
         if free <= 0 or self._stopping:
             return
+        # Half at a time: while Redis hands out one half, the calls of the other half are out.
+        most = min(free, max(1, self._slots // 2))
         try:
-            claimed = await self._store.claim(free)
+            claimed = await self._store.claim(most)
         except WorkerDeclaredDead:
             self._dead = True
             return
@@ -129,7 +138,9 @@ class Courier:
             log.warning("storage_unavailable: %s; looking again", error)
             self._pause = AWAY_PAUSE
             return
-        self._line_empty = len(claimed.claims) < free
+        self._line_empty = len(claimed.claims) < most
+        self._more = not self._line_empty and most < free
+        self.suspended = claimed.suspended
         if claimed.suspended:
             self._pause = SUSPENDED_PAUSE
         elif claimed.held_back and not claimed.claims:
@@ -146,7 +157,7 @@ class Courier:
 
     async def _rest(self) -> None:
         """Sleep until an outcome is there, a slot is free and a job ready, or a pause is over."""
-        if self._finished or self._stopping or self._dead or self._exhausted():
+        if self._must_go_on():
             self._news.clear()
             await asyncio.sleep(0)
             return
@@ -161,6 +172,10 @@ class Courier:
         self._news.clear()
         for wait in waits - {self._looking}:
             wait.cancel()
+
+    def _must_go_on(self) -> bool:
+        done = self._stopping or self._dead or self._exhausted()
+        return bool(self._finished) or self._more or done
 
     async def _look(self) -> bool:
         try:
@@ -189,15 +204,7 @@ class Courier:
         """Finish what is out within the grace time, hand back the rest."""
         if self._looking is not None:
             self._looking.cancel()
-        deadline = self._persist_until = time.monotonic() + self._grace
-        try:
-            return await self._finish(deadline)
-        except StorageUnavailable as error:
-            log.error("outcomes_not_stored: %s; their leases will run out", error)
-            return False
-
-    async def _finish(self, deadline: float) -> bool:
-        while self._out and not self._aborting and time.monotonic() < deadline:
+        while self._out and not self._aborting and time.monotonic() < self._deadline:
             await self._settle()
             if self._dead:
                 break
@@ -206,7 +213,7 @@ class Courier:
             stopped = asyncio.ensure_future(self._news.wait())
             await asyncio.wait(
                 [*tasks, stopped],
-                timeout=max(0.0, deadline - time.monotonic()),
+                timeout=max(0.0, self._deadline - time.monotonic()),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             stopped.cancel()
@@ -225,10 +232,9 @@ class Courier:
         while True:
             now, name = time.monotonic(), self._store.incarnation
             renew = now - renewed_at >= RENEW_EVERY
-            # Not longer than until calls must be aborted, however silent the connection is.
-            patience = max(BEAT_EVERY, self._beaten_at + GIVE_UP - now)
             try:
-                async with asyncio.timeout(patience):
+                # However silent the connection is, not longer than until calls are aborted.
+                async with asyncio.timeout(self._patience()):
                     await self._store.beat(self._held() if renew else ())
                 self._beaten_at = now
                 renewed_at = now if renew else renewed_at
@@ -237,13 +243,22 @@ class Courier:
                 self._dead = self._dead or name == self._store.incarnation
                 self._news.set()
             except (StorageUnavailable, TimeoutError) as error:
-                log.warning("beat_failed: %s", error)
-            if time.monotonic() - self._beaten_at >= GIVE_UP and self._out:
-                log.error("calls_aborted: no renewal for %s s, handing back", GIVE_UP)
-                self._hand_back()
-            await asyncio.sleep(BEAT_EVERY)
+                log.warning("beat_failed: %s", str(error) or "no answer")
+            self._give_up_in_silence()
+            await asyncio.sleep(min(BEAT_EVERY, self._patience()))
+            self._give_up_in_silence()
             while self._dead:
                 await asyncio.sleep(AWAY_PAUSE)
+
+    def _patience(self) -> float:
+        """Seconds until calls must be aborted; where that's past, the usual pause."""
+        left = self._beaten_at + GIVE_UP - time.monotonic()
+        return left if left > 0 else BEAT_EVERY
+
+    def _give_up_in_silence(self) -> None:
+        if self._out and time.monotonic() - self._beaten_at >= GIVE_UP:
+            log.error("calls_aborted: no renewal for %s s, handing back", GIVE_UP)
+            self._hand_back()
 
     async def _rise_again(self) -> None:
         """Silent for too long, our jobs are others' by now: abort them, take a new name."""
@@ -289,7 +304,7 @@ class Courier:
             try:
                 return await call()
             except StorageUnavailable as error:
-                if self._aborting or time.monotonic() > self._persist_until:
+                if self._aborting or time.monotonic() > self._deadline:
                     raise
                 log.warning("storage_unavailable: %s; trying again", error)
                 await asyncio.sleep(AWAY_PAUSE)

@@ -33,7 +33,8 @@ log = logging.getLogger("lambdaqueue.worker")
 SHOW_EVERY = 5.0
 """Seconds between two updates of what RQ's tools show of this worker."""
 
-RQ_ANSWER_WITHIN = 5.0
+RQ_ANSWER_WITHIN = 2.0
+"""Seconds for what RQ's tools are shown: nobody waits for it, least of all a worker that stops."""
 
 
 class DeliveryWorker(BaseWorker):
@@ -66,7 +67,7 @@ class DeliveryWorker(BaseWorker):
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 self.complete = runner.run(self._deliver(burst))
         finally:
-            self.teardown()  # type: ignore[no-untyped-call]
+            self._sign_off()
         log.info("worker_stopped name=%s complete=%s", self.name, self.complete)
         return sum(self._shown) > 0
 
@@ -94,6 +95,17 @@ class DeliveryWorker(BaseWorker):
 
     # What RQ's tools see
 
+    @property
+    def connection_timeout(self) -> int:
+        """Seconds; RQ would wait minutes, for blocking commands that this worker never sends."""
+        return int(RQ_ANSWER_WITHIN)
+
+    def _sign_off(self) -> None:
+        try:
+            self.teardown()  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            log.warning("worker_not_signed_off: %s; RQ forgets it in time", type(error).__name__)
+
     async def _show(self) -> None:
         while True:
             await asyncio.to_thread(self._update)
@@ -104,7 +116,8 @@ class DeliveryWorker(BaseWorker):
         courier = self._courier
         assert courier is not None
         shown = (courier.delivered, courier.failed)
-        state = WorkerStatus.BUSY if courier.busy else WorkerStatus.IDLE
+        idle = WorkerStatus.SUSPENDED if courier.suspended else WorkerStatus.IDLE
+        state = WorkerStatus.BUSY if courier.busy else idle
         try:
             with self.connection.pipeline() as pipeline:
                 self.heartbeat(pipeline=pipeline)
@@ -136,6 +149,7 @@ def main() -> int:
     configure_logging(settings)
     if not settings.bootstrap_secret:
         raise ConfigurationError("LQ_BOOTSTRAP_SECRET is required: deliveries are signed with it")
+    Secret.parse(settings.bootstrap_secret)  # complains before Redis is waited for
     connection = connect(settings, answer_within=RQ_ANSWER_WITHIN)
     _await_redis(connection)
     worker = DeliveryWorker(settings, connection)

@@ -20,8 +20,11 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 from rq_scheduler import Scheduler as Timetable
 
+from lambdaqueue import keys
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, RedisError, connect
+from lambdaqueue.errors import StorageUnavailable
+from lambdaqueue.upkeep import Upkeep
 from workers import chores
 
 __all__ = ["CHORES", "Housekeeping"]
@@ -90,7 +93,14 @@ class ChoreWorker(SimpleWorker):
 
 
 class ChoreTimetable(Timetable):  # type: ignore[misc]  # rq-scheduler has no types
-    """rq-scheduler's timetable, in which stands when what is done, but not by which class."""
+    """rq-scheduler's timetable, in which stands when what is done, but not by which class.
+
+    Its keys are our own: an operator may run an rq-scheduler of his beside us.
+    """
+
+    scheduler_key = "rq:scheduler:lambdaqueue"
+    scheduler_lock_key = "rq:scheduler_lock:lambdaqueue"
+    scheduled_jobs_key = "rq:scheduler:lambdaqueue:scheduled_jobs"
 
     def get_queue_for_job(self, job: Job) -> ChoreQueue:
         """Return the queue of chores, whatever the stored job says."""
@@ -120,9 +130,12 @@ class Housekeeping:
             try:
                 throw_out(connection)
                 register(connection, anew)
+                Upkeep(connection).limit_history(
+                    keys.DEFAULT_ENVIRONMENT, self._settings.history_max
+                )
                 run_due(connection)
                 anew = False
-            except RedisError as error:
+            except (RedisError, StorageUnavailable) as error:
                 log.warning("storage_unavailable: %s; trying again", type(error).__name__)
             except Exception:
                 # What stands in Redis under a chore's name is not ours: it is written over.
@@ -134,11 +147,11 @@ class Housekeeping:
 def throw_out(connection: Redis) -> None:
     """Remove what isn't a chore from the timetable and the queue, before anything reads it."""
     queue = ChoreQueue(QUEUE, connection=connection)
-    entries: Any = connection.zrange(Timetable.scheduled_jobs_key, 0, -1)
+    entries: Any = connection.zrange(ChoreTimetable.scheduled_jobs_key, 0, -1)
     entries += connection.lrange(queue.key, 0, -1)
     for job_id in {entry.decode() for entry in entries} - set(JOB_IDS.values()):
         log.error("chore_refused id=%s", job_id)
-        connection.zrem(Timetable.scheduled_jobs_key, job_id)
+        connection.zrem(ChoreTimetable.scheduled_jobs_key, job_id)
         connection.lrem(queue.key, 0, job_id)
         connection.delete(Job.key_for(job_id))
 

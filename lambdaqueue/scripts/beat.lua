@@ -5,7 +5,9 @@
 -- ARGV  1 worker, 2 'new' for the first beat or '', 3 slots, 4 lease in ms, then the ids of jobs
 -- Returns  {'alive' | 'dead'}
 -- Why   whoever was declared dead stays dead: its jobs belong to others.
+--       It begins with a removing command: its writes then pass when Redis is full.
 
+redis.call('ZREM', READY, '')
 local worker, lease = ARGV[1], tonumber(ARGV[4])
 local lease_now = tonumber(redis.call('HGET', SEQ, 'lease_ms') or 0)
 

@@ -1,4 +1,4 @@
--- include: clock names queues line entries describing
+-- include: clock names queues entries describing
 -- Read jobs: one by its unique key, or any number by their ids.
 --
 -- ARGV  1 queue ref, 2 unique key or '', then job ids

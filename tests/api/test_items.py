@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.api.conftest import TARGET, Api, codes, paths
@@ -216,6 +218,26 @@ def test_cancel(api: Api) -> None:
         assert ended is not None
         assert (ended["id"], ended["state"]) == (made["id"], "CANCELLED")
     assert api("POST", f"/items/{made['id']}/run").status_code == 409
+
+
+@pytest.mark.parametrize("key", ["/lead", "a//b", "trail/", "../x", "a b", "?"])
+def test_any_key_can_be_reached(api: Api, key: str) -> None:
+    made = api.push(delay="60000", key=key).json
+    assert made is not None
+    path = f"/queues/mail/items/byKey/{quote(key, safe='')}"
+    assert (api("GET", path).json or {})["id"] == made["id"]
+    assert api("DELETE", path).status_code == 200
+
+
+def test_history_keeps_the_url_of_its_time(api: Api) -> None:
+    api("PATCH", "/queues/mail", json={"target": TARGET})
+    made = api("POST", "/queues/mail/items", data=b"1", headers={"Content-Type": "text/plain"}).json
+    assert made is not None
+    api("DELETE", f"/items/{made['id']}")
+    api("PATCH", "/queues/mail", json={"target": None})
+    entry = api("GET", f"/items/{made['id']}").json
+    assert entry is not None
+    assert entry["target"] == {"url": TARGET, "method": "POST"}
 
 
 def test_run_now(api: Api) -> None:

@@ -350,6 +350,11 @@ def test_all_issues_at_once(api: Api) -> None:
 def test_no_target(api: Api) -> None:
     response = api("POST", "/queues/mail/items", data=b"1", headers={"Content-Type": "text/plain"})
     assert response.status_code == 422
+    assert paths(response) == [["x-lq-target"]]
+    assert paths(api.batch({"payload": 1})) == [["items", 0, "target"]]
+    assert paths(api.batch({"payload": 1, "target": TARGET}, {"payload": 2})) == [
+        ["items", 1, "target"]
+    ]
     api("PATCH", "/queues/mail", json={"target": TARGET})
     response = api("POST", "/queues/mail/items", data=b"1", headers={"Content-Type": "text/plain"})
     assert response.status_code == 201

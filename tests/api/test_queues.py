@@ -58,7 +58,8 @@ def test_settings(api: Api) -> None:
     made = api("PUT", "/queues/a/b", json=settings)
     assert made.status_code == 200
     assert made.json is not None
-    assert settings.items() <= made.json.items()
+    policy = {"type": "constant", "delay": 500, "retries": 2, "jitter": 0.1}
+    assert (settings | {"retry": policy}).items() <= made.json.items()
     changed = api("PATCH", "/queues/a%2Fb", json={"timeout": None, "historyLimit": 6}).json
     assert changed is not None
     assert "timeout" not in changed

@@ -66,7 +66,7 @@ LAYERS = {
             "lambdaqueue.upkeep",
         ),
         may_import=("ground", "pure"),
-        outside=frozenset({"redis"}),
+        outside=frozenset({"redis", "hiredis"}),
     ),
     "service": Layer(
         modules=("lambdaqueue.service",),

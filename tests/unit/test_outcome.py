@@ -190,7 +190,7 @@ def test_no_retry_after_the_max_age(expires_in: int, expired: bool) -> None:
     outcome = judged(Answer(status=500), expires_at=NOW + expires_in)
     last = "http_500: the endpoint answered 500"
     if expired:
-        assert outcome == Failed(f"expired: no time is left for a retry after {last}")
+        assert outcome == Failed(f"expired: no time is left for a retry after {last}", cause=last)
     else:
         assert outcome == Retry(NOW + 10_000, last)
 

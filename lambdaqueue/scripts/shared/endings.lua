@@ -3,6 +3,7 @@
 
 local MOST_TRIMMED = 100     -- entries in one run; a lowered limit is reached over several
 local HISTORY_MAX = '2000000'  -- entries of an environment, where nothing else is set
+local LEFT_ALONE = 100       -- entries that a queue keeps though its environment has too many
 
 local KIND = { COMPLETED = 'c', FAILED = 'f', CANCELLED = 'f' }
 local COUNTER = { COMPLETED = 'completed', FAILED = 'failed', CANCELLED = 'cancelled' }
@@ -55,6 +56,7 @@ local function record(q, id, job, ending, now)
   add('error', ending.error)
   add('first', job.first)
   add('priority', job.priority)
+  add('target', q.target)  -- what holds where the item has none of its own
   local entry = kind .. redis.call('XADD', q.history .. kind, '*', unpack(fields))
   q.endings = q.endings or { index = {}, payloads = {}, c = 0, f = 0 }
   local endings = q.endings
@@ -109,8 +111,12 @@ local function trim_to_limits(q, added)
   end
   local most = redis.call('HGET', q.environment, 'history_max') or HISTORY_MAX
   local entries = redis.call('HINCRBY', q.environment, 'entries', added.c + added.f)
-  local over = math.min(entries - tonumber(most), MOST_TRIMMED)
-  if over > 0 and trim(q, 'c', over) == 0 then trim(q, 'f', over) end
+  local over = entries - tonumber(most)
+  -- Housekeeping takes the oldest entries of all queues; until it comes, this one makes room.
+  for kind in ('cf'):gmatch('.') do
+    local spare = over > 0 and redis.call('XLEN', q.history .. kind) - LEFT_ALONE or 0
+    if spare > 0 then over = over - trim(q, kind, math.min(over, spare, MOST_TRIMMED)) end
+  end
 end
 
 before_close[#before_close + 1] = function()

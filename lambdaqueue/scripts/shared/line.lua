@@ -34,7 +34,7 @@ local function enqueue(q, ids, level, now)
   end
   redis.call('RPUSH', LINE, unpack(line))
   redis.call('ZADD', READY, unpack(ready))
-  if q.in_line == 0 then redis.call('SADD', RQ_QUEUES, 'lambdaqueue') end
+  if q.in_line == 0 then redis.call('SADD', RQ_QUEUES, LINE) end
   q.in_line = q.in_line + #ids
   if level == 's' then q.suspects = q.suspects + #ids end
   moved_so_far = moved_so_far + #ids

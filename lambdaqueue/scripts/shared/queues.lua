@@ -47,6 +47,7 @@ local function found_queue(q, now)
   q.known = true
   redis.call('HSET', q.key, 'created', now)
   redis.call('ZADD', q.queues, 0, q.name)
+  redis.call('SADD', 'lq:environments', q.env)
 end
 
 local function count(q, what, by) q.counts[what] = (q.counts[what] or 0) + by end

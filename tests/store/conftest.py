@@ -1,0 +1,19 @@
+"""Fixtures of the store's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.store.world import World
+
+
+@pytest.fixture
+def world(redis_url: str) -> Iterator[World]:
+    """All stores on a Redis that was emptied for this test."""
+    with redis.Redis.from_url(redis_url) as client:
+        world = World(client)
+        yield world
+        world.close()
