@@ -1,0 +1,1 @@
+"""Benchmarks of a whole LambdaQueue on this machine: `python -m benchmarks`, see README.md."""
