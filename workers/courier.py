@@ -62,6 +62,7 @@ class Courier:
         self._out: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
         self._finished: list[Settlement] = []
         self._settling: list[Settlement] = []
+        self._settler: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._looking: asyncio.Task[bool] | None = None
         self._pause: float | None = None
@@ -85,7 +86,7 @@ class Courier:
             beating = asyncio.create_task(self._live())
             while not self._stopping and not self._exhausted():
                 await self._rise_again()
-                await self._settle()
+                self._settle_aside()
                 await self._claim()
                 await self._rest()
             return await self._drain()
@@ -122,13 +123,28 @@ class Courier:
                 self._count(settlement, accepted)
             self._settling = []
 
+    def _settle_aside(self) -> None:
+        """Commit in a task of its own: meanwhile jobs are claimed and calls go on."""
+        if self._settler is not None and self._settler.done():
+            self._settler.result()  # a mistake of ours must not go unseen
+            self._settler = None
+        if self._finished and self._settler is None:
+            self._settler = asyncio.create_task(self._settle())
+            self._settler.add_done_callback(lambda _: self._news.set())
+
+    async def _settled(self) -> None:
+        """Wait for the task that settles: its calls are numbered, there must not be two."""
+        if self._settler is not None:
+            settler, self._settler = self._settler, None
+            await settler
+
     async def _claim(self) -> None:
         self._pause, self._more = None, False
         free = self._slots - len(self._out)
         if free <= 0 or self._stopping:
             return
-        # Half at a time: while Redis hands out one half, the calls of the other half are out.
-        most = min(free, max(1, self._slots // 2))
+        # A quarter at a time: while Redis hands it out, the calls of the others are out.
+        most = min(free, max(1, self._slots // 4))
         try:
             claimed = await self._store.claim(most)
         except WorkerDeclaredDead:
@@ -175,7 +191,8 @@ class Courier:
 
     def _must_go_on(self) -> bool:
         done = self._stopping or self._dead or self._exhausted()
-        return bool(self._finished) or self._more or done
+        unsettled = bool(self._finished) and self._settler is None
+        return unsettled or self._more or done
 
     async def _look(self) -> bool:
         try:
@@ -204,6 +221,7 @@ class Courier:
         """Finish what is out within the grace time, hand back the rest."""
         if self._looking is not None:
             self._looking.cancel()
+        await self._settled()
         while self._out and not self._aborting and time.monotonic() < self._deadline:
             await self._settle()
             if self._dead:
@@ -266,6 +284,7 @@ class Courier:
             return
         log.error("declared_dead: aborting %d calls", len(self._out))
         self._abandon()
+        await self._settled()
         await self._persist(self._store.join)
         self._beaten_at = time.monotonic()
         self._dead = False
@@ -287,7 +306,7 @@ class Courier:
         return [*self._out, *settled]
 
     def _exhausted(self) -> bool:
-        idle = not self._out and not self._finished
+        idle = not self._out and not self._finished and self._settler is None
         return self._burst and self._line_empty and idle and self._pause is None
 
     def _count(self, settlement: Settlement, accepted: bool) -> None:
