@@ -157,10 +157,11 @@ class Scripts:
 
 
 class AsyncScripts:
-    """The same for an event loop, on the client's pool: a worker's call is for many jobs."""
+    """The same for an event loop. Its idle connections stay the client's, which closes them."""
 
     def __init__(self, client: AsyncRedis) -> None:
         self._pool: Any = client.connection_pool
+        self._idle: list[Any] = []
 
     async def run(self, name: str, keys_: Sequence[str], *args: Any) -> Any:
         """Run the script `name`; see `Scripts.run`."""
@@ -170,10 +171,12 @@ class AsyncScripts:
             try:
                 return await self._call(script, rest)
             except redis.ConnectionError:
+                while self._idle:
+                    await self._give_back(self._idle.pop())
                 return await self._call(script, rest)
 
     async def _call(self, script: Script, rest: tuple[Any, ...]) -> Any:
-        connection = await self._pool.get_connection()
+        connection = self._idle.pop() if self._idle else await self._pool.get_connection()
         usable = False
         try:
             try:
@@ -186,9 +189,14 @@ class AsyncScripts:
             usable = not AWAY.search(_words(error))
             raise
         finally:
-            if not usable:
-                await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
+            if usable:
+                self._idle.append(connection)
+            else:
+                await self._give_back(connection)
+
+    async def _give_back(self, connection: Any) -> None:
+        await connection.disconnect(nowait=True)
+        await self._pool.release(connection)
 
 
 def _words(error: redis.ResponseError) -> str:
