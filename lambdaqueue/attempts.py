@@ -31,6 +31,9 @@ BEAT_EVERY = 2.0
 RENEW_EVERY = 10.0
 """Seconds between two renewals of the leases."""
 
+CALLS_AT_ONCE = 3
+"""A claim, a settle and a beat."""
+
 SILENCE = 10_000
 """ms without a sign of life after which a worker counts as dead."""
 
@@ -88,6 +91,8 @@ class AttemptStore:
 
     async def join(self) -> None:
         """Take a new name and begin to live under it."""
+        # When Redis is slow, a beat can't wait until a new connection has been set up.
+        await self._scripts.open(CALLS_AT_ONCE)
         self.incarnation = _new_incarnation()
         self._claims = self._settles = 0
         self._answers = []

@@ -163,6 +163,12 @@ class AsyncScripts:
         self._pool: Any = client.connection_pool
         self._idle: list[Any] = []
 
+    async def open(self, count: int) -> None:
+        """Have `count` connections at hand; raises StorageUnavailable."""
+        with translated():
+            while len(self._idle) < count:
+                self._idle.append(await self._pool.get_connection())
+
     async def run(self, name: str, keys_: Sequence[str], *args: Any) -> Any:
         """Run the script `name`; see `Scripts.run`."""
         script = load()[name]

@@ -44,6 +44,9 @@ class ImmediateScripts:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
+    async def open(self, count: int) -> None:
+        """There is nothing to open."""
+
     async def run(self, name: str, keys_: Any, *args: Any) -> Any:
         return self._scripts.run(name, keys_, *args)
 

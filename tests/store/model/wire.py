@@ -61,5 +61,8 @@ class AsyncWire:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
+    async def open(self, count: int) -> None:
+        """There is nothing to open."""
+
     async def run(self, name: str, keys_: Any, *args: Any) -> Any:
         return self._wire.run(name, keys_, *args)
