@@ -6,7 +6,8 @@
 --       then 7 for each job: key or '', 'keep' | 'replace', when ('' | '+<ms>' | '<Unix ms>'),
 --       priority, max age in ms or '', 'target' if it has one of its own or '', packed spec
 -- Returns  {'stored' | 'replayed', queue's settings or '', environment's retry or '', job…}, each
---       job a row as in describing.lua, of a new version only `version` and `due` | {'mismatch'} | {'no_target', the job's index}
+--       job a row as in describing.lua, of a new version only `version` and `due`
+--       | {'mismatch'} | {'no_target', the job's index}
 -- Why   ids are minted here, by Redis' clock: jobs due in the same millisecond keep push order.
 --       A version that runs is never touched: its successor waits beside it as `next_*`.
 
@@ -14,18 +15,8 @@ local now, ref, fingerprint, ttl = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local FIRST, WIDTH = 5, 7
 local MINT_PER_MS = 36 ^ 4
 
-local first_answer = recall(KEYS[10])
+local first_answer = recall(KEYS[10]) or recall_for_client(KEYS[11], fingerprint)
 if first_answer then return first_answer end
-
-if fingerprint ~= '' then
-  local known = fetch(KEYS[11], 'fingerprint', 'answer')
-  if known.answer then
-    if known.fingerprint ~= fingerprint then return {'mismatch'} end
-    local answer = cjson.decode(known.answer)
-    answer[1] = 'replayed'
-    return answer
-  end
-end
 
 local q = open_queue(ref)
 
@@ -100,8 +91,5 @@ for at = FIRST, #ARGV, WIDTH do
 end
 redis.call('HSET', SEQ, 'ms', mint.ms, 'n', mint.n)
 settle_queues(now)
-if fingerprint ~= '' then
-  redis.call('HSET', KEYS[11], 'fingerprint', fingerprint, 'answer', cjson.encode(answer))
-  redis.call('EXPIRE', KEYS[11], ttl)
-end
+remember_for_client(KEYS[11], fingerprint, answer, ttl)
 return remember(KEYS[10], answer)

@@ -13,3 +13,20 @@ local function remember(key, reply)
   redis.call('SET', key, cjson.encode(reply), 'EX', REMEMBERED)
   return reply
 end
+
+-- A client's own Idempotency-Key, which it sends with a fingerprint ('': it sent none). Nil where
+-- the key is new; else the first answer, named as such, or that it came with another request.
+local function recall_for_client(key, fingerprint)
+  local known = fingerprint ~= '' and fetch(key, 'fingerprint', 'answer') or {}
+  if not known.answer then return nil end
+  if known.fingerprint ~= fingerprint then return {'mismatch'} end
+  local answer = cjson.decode(known.answer)
+  answer[1] = 'replayed'
+  return answer
+end
+
+local function remember_for_client(key, fingerprint, answer, seconds)
+  if fingerprint == '' then return end
+  redis.call('HSET', key, 'fingerprint', fingerprint, 'answer', cjson.encode(answer))
+  redis.call('EXPIRE', key, seconds)
+end
