@@ -9,39 +9,37 @@ from flask import Flask, Request, Response, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from api import access, errors, health, history, items, queues
+from api import access, current, environment, errors, health, history, items, queues, tokens
 from api.paths import KeyConverter, QueueConverter
 from lambdaqueue.config import Settings
-from lambdaqueue.errors import ConfigurationError
-from lambdaqueue.service import Service, open_service
 
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
-    """Build the application.
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application, and let it do what every start does if Redis is there.
 
-    `settings` are read from the environment and `service` is opened by them where they are not
-    given. Nothing is connected yet.
+    `settings` are read from the environment where they are not given.
 
     Raises:
-        ConfigurationError: a variable of the environment is missing or breaks its rule.
+        ConfigurationError: a variable of the environment is missing or breaks its rule, or the
+            master key is not the one that the database was made with.
     """
     settings = settings or Settings.from_env(os.environ)
-    if not settings.bootstrap_token:
-        raise ConfigurationError("LQ_BOOTSTRAP_TOKEN is required: without it nobody gets in")
+    parts = current.Parts.of(settings)
     app = _Api(__name__, static_folder=None)
     app.config.update(
         MAX_PAYLOAD=settings.max_payload,
         MAX_BATCH=settings.max_batch,
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
-    app.extensions["lambdaqueue"] = service or open_service(settings)
+    app.extensions[current.EXTENSION] = parts
     _mark_requests(app)
     access.install(app, settings)
     errors.install(app)
     _route(app)
     _trust_proxies(app, settings.trusted_proxies)
+    parts.start.begin()
     return app
 
 
@@ -73,7 +71,7 @@ def _route(app: Flask) -> None:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters.update(queue=QueueConverter, key=KeyConverter)
-    for resource in (items, queues, history, health):
+    for resource in (items, queues, history, tokens, environment, health):
         app.register_blueprint(resource.blueprint)
 
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, request
+from flask import Flask, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, Forbidden, Unauthorized
 
-from lambdaqueue.config import TOKEN, Settings
-from lambdaqueue.service import Identity, Service
+from api.current import address, identity, parts
+from lambdaqueue.config import Settings
+from lambdaqueue.errors import ConfigurationError
+from lambdaqueue.identity import Identity, Scope
 
-__all__ = ["environment", "install", "needs", "service"]
+__all__ = ["install", "needs"]
+
+log = logging.getLogger("lambdaqueue.api")
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-MAX_LENGTH = 128
-"""Characters of what may be a token (it has 56); longer ones aren't looked at."""
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -40,32 +42,23 @@ def install(app: Flask, settings: Settings) -> None:
     @app.before_request
     def authenticate() -> None:
         if request.path.startswith("/api/"):
+            _complete_start()
             g.identity = _identity()
 
 
-def needs(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only tokens with `scope` reach the decorated view."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if scope not in g.identity.scopes:
+            if scope not in identity().scopes:
                 raise Forbidden(f"The token lacks the scope {scope}.")
             return view(*args, **kwargs)
 
         return guarded
 
     return decorate
-
-
-def environment() -> str:
-    """Return the environment that the request's token belongs to."""
-    return cast(str, g.identity.environment)
-
-
-def service() -> Service:
-    """Return the service that this app was built with."""
-    return cast(Service, current_app.extensions["lambdaqueue"])
 
 
 def _trusted_names(settings: Settings) -> frozenset[str]:
@@ -86,28 +79,32 @@ def _bare(host: str) -> str:
     return found["name"].strip("[]").lower() if found else ""
 
 
+def _complete_start() -> None:
+    try:
+        parts().start.complete()
+    except ConfigurationError as error:
+        # At the start Redis was away, so nobody could know it then.
+        log.error("request %s is refused: %s", g.request_id, error)
+        raise
+
+
 def _identity() -> Identity:
-    token = _token()
-    identity = service().authenticate(token) if token else None
-    if identity is None:
+    found = parts().authentication.authenticate(_token(), address())
+    if found is None:
         raise Unauthorized(www_authenticate=WWWAuthenticate("bearer"))
-    return identity
+    return found
 
 
 def _token() -> str | None:
-    """Return the request's token if there is exactly one and it is well-formed.
+    """Return what the request gives as its token, None unless it's exactly one.
 
     A repeated header arrives joined with commas, which no token has.
     """
     environ = request.environ
-    authorization = environ.get("HTTP_AUTHORIZATION")
-    stray = environ.get("HTTP_BEARER")
+    authorization: str | None = environ.get("HTTP_AUTHORIZATION")
+    stray: str | None = environ.get("HTTP_BEARER")
     if authorization is None:
-        return _well_formed(stray or "")
+        return stray
     if stray is not None or not authorization.startswith("Bearer "):
         return None
-    return _well_formed(authorization.removeprefix("Bearer "))
-
-
-def _well_formed(token: str) -> str | None:
-    return token if len(token) <= MAX_LENGTH and TOKEN.fullmatch(token) else None
+    return authorization.removeprefix("Bearer ")

@@ -10,7 +10,7 @@ from marshmallow import Schema
 from api.schemas import loaded
 from lambdaqueue.errors import InvalidRequest, Issue
 
-__all__ = ["answer", "read_query"]
+__all__ = ["answer", "confidential", "read_query"]
 
 
 def answer(body: bytes, status: int = 200, *, replayed: bool = False) -> Response:
@@ -18,6 +18,13 @@ def answer(body: bytes, status: int = 200, *, replayed: bool = False) -> Respons
     response = Response(body, status=status, content_type="application/json")
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def confidential(body: bytes, status: int = 200) -> Response:
+    """Return an answer that holds a token or a secret: nobody on the way may keep it."""
+    response = answer(body, status)
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -13,7 +13,15 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from lambdaqueue import strict_json
 from lambdaqueue.errors import UnreadableRequest
 
-__all__ = ["MEDIA_TYPE", "JsonBody", "content_type", "is_json", "read_body", "read_object"]
+__all__ = [
+    "MEDIA_TYPE",
+    "JsonBody",
+    "content_type",
+    "is_json",
+    "read_body",
+    "read_object",
+    "read_optional_object",
+]
 
 TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 MEDIA_TYPE = re.compile(rf"(?=.{{3,255}}\Z){TOKEN}/{TOKEN}(?:[ \t]*;[\t -~]*)?")
@@ -54,6 +62,13 @@ def read_object(limit: int) -> JsonBody:
         raise UnsupportedMediaType("The body must be application/json.")
     raw = read_body(limit)
     return JsonBody(raw, strict_json.parse_object(raw))
+
+
+def read_optional_object(limit: int) -> JsonBody:
+    """Return the JSON object in the body, an empty one where there is neither body nor type."""
+    if not request.environ.get("CONTENT_TYPE") and not read_body(limit):
+        return JsonBody(b"", {})
+    return read_object(limit)
 
 
 def content_type() -> str:

@@ -12,13 +12,16 @@ from werkzeug.exceptions import HTTPException
 from api.paths import misnamed_queue
 from lambdaqueue import strict_json
 from lambdaqueue.errors import (
+    ConfigurationError,
     Conflict,
     InvalidRequest,
     Issue,
     LambdaQueueError,
     NotFound,
+    SecretUnreadable,
     StorageFull,
     StorageUnavailable,
+    TooManyRefusals,
     UnreadableRequest,
 )
 
@@ -31,8 +34,11 @@ HTTP_ERRORS: Mapping[type[LambdaQueueError], tuple[int, str]] = {
     InvalidRequest: (422, "VALIDATION_ERROR"),
     NotFound: (404, "not_found"),
     Conflict: (409, "conflict"),
+    TooManyRefusals: (429, "too_many_requests"),
     StorageUnavailable: (503, StorageUnavailable.code),
     StorageFull: (503, StorageFull.code),
+    SecretUnreadable: (503, SecretUnreadable.code),
+    ConfigurationError: (503, "misconfigured"),
 }
 """Our errors: the HTTP status, and the `type` of the answer."""
 
@@ -96,9 +102,24 @@ def _ours(error: LambdaQueueError) -> Response:
     elif isinstance(error, UnreadableRequest):
         kind = error.code
     response = _response(status, kind=kind, detail=str(error), issues=issues)
-    if isinstance(error, StorageUnavailable):
-        response.headers["Retry-After"] = str(error.retry_after)
+    response.headers.update(_patience(error))
     return response
+
+
+def _patience(error: LambdaQueueError) -> dict[str, str]:
+    """Return the headers that say when the same request may do better."""
+    if isinstance(error, TooManyRefusals):
+        # draft-ietf-httpapi-ratelimit-headers-10
+        return {
+            "Retry-After": str(error.after),
+            "RateLimit-Policy": f'"refusals";q={error.limit};w={error.window}',
+            "RateLimit": f'"refusals";r=0;t={error.after}',
+        }
+    if isinstance(error, StorageUnavailable | SecretUnreadable):
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, ConfigurationError):
+        return {"Retry-After": str(SecretUnreadable.retry_after)}
+    return {}
 
 
 def _of_http(error: HTTPException) -> Response:

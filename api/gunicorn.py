@@ -6,6 +6,8 @@ Everything can be overridden on gunicorn's command line. No secret is read here.
 from __future__ import annotations
 
 import os
+import sys
+from typing import Any
 
 from gevent import monkey
 
@@ -40,5 +42,20 @@ forwarder_headers = ""
 
 accesslog = None
 loglevel = os.environ.get("LQ_LOG_LEVEL", "INFO").lower()
+
+
+def on_starting(arbiter: Any) -> None:
+    """End here, with one line, if no worker could start: several that fail at once would make
+    gunicorn itself fail, in a traceback."""
+    from api import current  # not on the path before gunicorn has read this file
+    from lambdaqueue.errors import LambdaQueueError
+
+    try:
+        current.try_out(os.environ)
+    except LambdaQueueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(arbiter.APP_LOAD_ERROR)
+
+
 # Nothing controls the server from outside its signals.
 control_socket_disable = True

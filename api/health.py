@@ -5,9 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from api import render
-from api.access import service
 from api.answers import answer
+from api.current import parts
 from lambdaqueue import __version__, strict_json
+from lambdaqueue.commands import Readiness
+from lambdaqueue.errors import ConfigurationError, StorageUnavailable
 
 __all__ = ["blueprint"]
 
@@ -23,5 +25,16 @@ def health() -> Response:
 
 @blueprint.get("/ready")
 def ready() -> Response:
-    found = service().ready()
+    found = _readiness()
     return answer(render.readiness(found), 503 if found.failures else 200)
+
+
+def _readiness() -> Readiness:
+    try:
+        parts().start.complete()
+    except StorageUnavailable as error:
+        return Readiness({"redis": str(error)}, {})
+    except ConfigurationError as error:
+        found = parts().administration.ready()
+        return Readiness({"start": str(error), **found.failures}, found.warnings)
+    return parts().administration.ready()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from api import render
-from api.access import environment, needs, service
+from api.access import needs
 from api.answers import answer, read_query
+from api.current import environment, service
 from api.paths import check_queue_name
 from api.schemas import HistoryQuery
 from lambdaqueue.commands import HistoryFilter
+from lambdaqueue.identity import Scope
 
 __all__ = ["blueprint"]
 
@@ -19,7 +21,7 @@ HISTORY_QUERY = HistoryQuery()
 
 
 @blueprint.get("/queues/<queue:queue>/history")
-@needs("read")
+@needs(Scope.READ)
 def list_entries(queue: str) -> Response:
     check_queue_name(queue)
     query = read_query(HISTORY_QUERY)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app
 
 from api import render
-from api.access import environment, needs, service
+from api.access import needs
 from api.answers import answer, read_query
 from api.bodies import content_type, read_body, read_object
+from api.current import environment, service
+from api.idempotency import read_idempotency
 from api.paths import check_queue_name
 from api.pushes import (
     read_batch,
     read_change,
-    read_idempotency,
     read_push,
     told_by_headers,
 )
 from api.schemas import ItemsQuery
 from lambdaqueue.commands import Change
+from lambdaqueue.identity import Scope
 from lambdaqueue.job import Place
 
 __all__ = ["blueprint"]
@@ -28,7 +30,7 @@ ITEMS_QUERY = ItemsQuery()
 
 
 @blueprint.post("/queues/<queue:queue>/items")
-@needs("push")
+@needs(Scope.PUSH)
 def push(queue: str) -> Response:
     check_queue_name(queue)
     media_type = content_type()
@@ -42,7 +44,7 @@ def push(queue: str) -> Response:
 
 
 @blueprint.post("/queues/<queue:queue>/items/batch")
-@needs("push")
+@needs(Scope.PUSH)
 def push_many(queue: str) -> Response:
     check_queue_name(queue)
     body = read_object(current_app.config["MAX_BATCH"])
@@ -53,7 +55,7 @@ def push_many(queue: str) -> Response:
 
 
 @blueprint.get("/queues/<queue:queue>/items")
-@needs("read")
+@needs(Scope.READ)
 def list_items(queue: str) -> Response:
     check_queue_name(queue)
     found = service().items(environment(), queue, **read_query(ITEMS_QUERY))
@@ -61,46 +63,46 @@ def list_items(queue: str) -> Response:
 
 
 @blueprint.get("/items/<item_id>")
-@needs("read")
+@needs(Scope.READ)
 def show(item_id: str) -> Response:
     return answer(render.item(service().item(environment(), item_id)))
 
 
 @blueprint.patch("/items/<item_id>")
-@needs("push")
+@needs(Scope.PUSH)
 def change(item_id: str) -> Response:
     return answer(render.item(service().change(environment(), item_id, _change())))
 
 
 @blueprint.delete("/items/<item_id>")
-@needs("push")
+@needs(Scope.PUSH)
 def cancel(item_id: str) -> Response:
     return answer(render.item(service().cancel(environment(), item_id)))
 
 
 @blueprint.post("/items/<item_id>/run")
-@needs("push")
+@needs(Scope.PUSH)
 def run_now(item_id: str) -> Response:
     job, replayed = service().run_now(environment(), item_id, read_idempotency())
     return answer(render.item(job), replayed=replayed)
 
 
 @blueprint.get("/queues/<queue:queue>/items/byKey/<key:key>")
-@needs("read")
+@needs(Scope.READ)
 def show_by_key(queue: str, key: str) -> Response:
     check_queue_name(queue)
     return answer(render.item(service().item_by_key(environment(), queue, key)))
 
 
 @blueprint.patch("/queues/<queue:queue>/items/byKey/<key:key>")
-@needs("push")
+@needs(Scope.PUSH)
 def change_by_key(queue: str, key: str) -> Response:
     check_queue_name(queue)
     return answer(render.item(service().change_by_key(environment(), queue, key, _change())))
 
 
 @blueprint.delete("/queues/<queue:queue>/items/byKey/<key:key>")
-@needs("push")
+@needs(Scope.PUSH)
 def cancel_by_key(queue: str, key: str) -> Response:
     check_queue_name(queue)
     return answer(render.item(service().cancel_by_key(environment(), queue, key)))

@@ -18,7 +18,8 @@ _FREE_PART = rf"(?!{_RESERVED}(?:/|\Z))[^/]*"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _RESERVED_PART = re.compile(rf"(?:\A|/){_RESERVED}(?:/|\Z)")
 _UNDER_QUEUE = re.compile(
-    r"/api/v1/queues/(.*?)/(?:items|items/batch|items/byKey/.*|history|pause|resume)/?", re.DOTALL
+    r"/api/v1/queues/(.*?)/(?:items|items/batch|items/byKey/.*|history|secret|pause|resume)/?",
+    re.DOTALL,
 )
 _RESERVED_QUEUE = re.compile(rf"/api/v1/queues/({_RESERVED})/?")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import marshal
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,13 +14,15 @@ from typing import Any, NamedTuple
 from flask import request
 
 from api.bodies import is_json
+from api.current import Parts, parts
+from api.idempotency import OURS
 from api.schemas import BatchSchema, ChangeSchema, ItemSchema, field_loaded, loaded
 from lambdaqueue import strict_json
-from lambdaqueue.commands import Change, Idempotency, Push
+from lambdaqueue.commands import Change, Push
 from lambdaqueue.errors import InvalidRequest, Issue, UnreadableRequest
 from lambdaqueue.job import DEFAULT_CONTENT_TYPE, Spec
 
-__all__ = ["read_batch", "read_change", "read_idempotency", "read_push", "told_by_headers"]
+__all__ = ["read_batch", "read_change", "read_push", "told_by_headers"]
 
 ITEM = ItemSchema()
 BATCH = BatchSchema()
@@ -43,11 +44,9 @@ HEADERS: Mapping[str, tuple[str, str]] = {
 }
 """The headers of a push, as WSGI names them: the field of `ItemSchema`, and how it's written."""
 
-OURS = "HTTP_X_LQ_"
 OWN_HEADERS = frozenset({"HTTP_X_LQ_KEY", "HTTP_X_LQ_DELAY", "HTTP_X_LQ_ON"})
 HEADER_OF = {field: name for name, (field, _) in HEADERS.items()}
 NUMBER = re.compile(r"[0-9]{1,18}")
-IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
@@ -79,7 +78,9 @@ def read_push(content_type: str, payload: bytes) -> Push:
     """
     environ = request.environ
     given = [(name, environ[name]) for name in environ if name.startswith(OURS)]
-    spec, rest = _shared_options(tuple(pair for pair in given if pair[0] not in OWN_HEADERS))
+    spec, rest = _shared_options(
+        parts(), tuple(pair for pair in given if pair[0] not in OWN_HEADERS)
+    )
     own = _own_options([pair for pair in given if pair[0] in OWN_HEADERS])
     return Push(Spec(payload, content_type, traceparent=_traceparent(), **spec), **rest, **own)
 
@@ -118,22 +119,6 @@ def read_change(body: Mapping[str, Any], max_payload: int) -> Change:
     elif "payload_encoding" in push:
         raise InvalidRequest.of("payloadEncoding", "alone", "needs a payload")
     return Change(spec=spec, **push)
-
-
-def read_idempotency(body: bytes = b"") -> Idempotency | None:
-    """Return the request's Idempotency-Key with its fingerprint, or None without one."""
-    environ = request.environ
-    key = environ.get("HTTP_IDEMPOTENCY_KEY")
-    if key is None:
-        return None
-    if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest.of(
-            "Idempotency-Key", "bad_length", "must have 1 to 255 printable ASCII characters"
-        )
-    meant = [environ.get("CONTENT_TYPE", "")]
-    meant += sorted(f"{name}:{environ[name]}" for name in environ if name.startswith(OURS))
-    head = strict_json.dumps([request.method, request.path, meant])
-    return Idempotency(key, hashlib.sha256(head + b"\n" + body).hexdigest())
 
 
 class _BatchReader:
@@ -224,8 +209,11 @@ def _from_base64(value: Any) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _shared_options(given: tuple[tuple[str, str], ...]) -> Options:
-    """Return the options in headers that clients send alike with every push: read them once."""
+def _shared_options(app: Parts, given: tuple[tuple[str, str], ...]) -> Options:
+    """Return the options in headers that clients send alike with every push: read them once.
+
+    `app` is the one that is asked: the fields' rules depend on what its operator allows.
+    """
     values: dict[str, Any] = {}
     issues: list[Issue] = []
     for name, value in given:

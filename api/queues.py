@@ -1,4 +1,4 @@
-"""Queues: list, look, set up, pause, resume, drop."""
+"""Queues: list, look, set up, pause, resume, drop; the secret that one may have of its own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 from flask import Blueprint, Response, current_app
 
 from api import render
-from api.access import environment, needs, service
-from api.answers import answer, read_query
+from api.access import needs
+from api.answers import answer, confidential, read_query
 from api.bodies import read_object
+from api.current import actor, administration, environment, service
 from api.paths import check_queue_name
 from api.schemas import ListQuery, QueueSchema, loaded
 from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.identity import Scope
 from lambdaqueue.queue_settings import QueueSettings
 
 __all__ = ["blueprint"]
@@ -27,7 +29,7 @@ DEFAULTS = {field.name: field.default for field in fields(QueueSettings)}
 
 @blueprint.get("/queues")
 @blueprint.get("/queues/")
-@needs("read")
+@needs(Scope.READ)
 def list_queues() -> Response:
     query = read_query(LIST_QUERY)
     _check_cursor(query["cursor"])
@@ -35,46 +37,53 @@ def list_queues() -> Response:
 
 
 @blueprint.get("/queues/<queue:queue>")
-@needs("read")
+@needs(Scope.READ)
 def show(queue: str) -> Response:
     check_queue_name(queue)
     return answer(render.queue(service().queue(environment(), queue)))
 
 
 @blueprint.put("/queues/<queue:queue>")
-@needs("manage")
+@needs(Scope.MANAGE)
 def replace_settings(queue: str) -> Response:
     check_queue_name(queue)
-    return answer(render.queue(service().configure(environment(), queue, _settings(), True)))
+    return answer(render.queue(service().configure(actor(), queue, _settings(), True)))
 
 
 @blueprint.patch("/queues/<queue:queue>")
-@needs("manage")
+@needs(Scope.MANAGE)
 def change_settings(queue: str) -> Response:
     check_queue_name(queue)
-    return answer(render.queue(service().configure(environment(), queue, _settings(), False)))
+    return answer(render.queue(service().configure(actor(), queue, _settings(), False)))
 
 
 @blueprint.delete("/queues/<queue:queue>")
-@needs("manage")
+@needs(Scope.MANAGE)
 def drop(queue: str) -> Response:
     check_queue_name(queue)
-    service().drop_queue(environment(), queue)
+    service().drop_queue(actor(), queue)
     return Response(status=204)
 
 
 @blueprint.post("/queues/<queue:queue>/pause")
-@needs("manage")
+@needs(Scope.MANAGE)
 def pause(queue: str) -> Response:
     check_queue_name(queue)
-    return answer(render.queue(service().pause(environment(), queue)))
+    return answer(render.queue(service().pause(actor(), queue)))
 
 
 @blueprint.post("/queues/<queue:queue>/resume")
-@needs("manage")
+@needs(Scope.MANAGE)
 def resume(queue: str) -> Response:
     check_queue_name(queue)
-    return answer(render.queue(service().resume(environment(), queue)))
+    return answer(render.queue(service().resume(actor(), queue)))
+
+
+@blueprint.get("/queues/<queue:queue>/secret")
+@needs(Scope.MANAGE)
+def show_secret(queue: str) -> Response:
+    check_queue_name(queue)
+    return confidential(render.queue_secret(administration().queue_secret(actor(), queue)))
 
 
 def _check_cursor(cursor: str | None) -> None:

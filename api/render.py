@@ -1,4 +1,4 @@
-"""What the API answers: jobs, entries of history and queues as JSON, exactly as documented.
+"""What the API answers: jobs, history, queues and what manages them, exactly as documented.
 
 A job's payload goes into the answer as the bytes that were pushed, when they are JSON: neither
 numbers nor spacing change on the way. That is why these functions return bytes.
@@ -12,13 +12,36 @@ from typing import Any, TypeVar
 
 from api.bodies import is_json
 from lambdaqueue import strict_json
-from lambdaqueue.commands import Page, QueueInfo, Readiness
+from lambdaqueue.commands import (
+    AuditEntry,
+    EnvironmentInfo,
+    LastError,
+    Page,
+    QueueInfo,
+    Readiness,
+    SecretInfo,
+)
 from lambdaqueue.errors import RequestError
+from lambdaqueue.identity import Scope, Token, TokenInfo
 from lambdaqueue.instants import iso
 from lambdaqueue.job import Attempt, Job, Result
 from lambdaqueue.retry import RetryPolicy
+from lambdaqueue.signing import Secret
 
-__all__ = ["entry", "item", "items", "page", "queue", "readiness"]
+__all__ = [
+    "audit_entry",
+    "entry",
+    "environment",
+    "item",
+    "items",
+    "new_token",
+    "page",
+    "queue",
+    "queue_secret",
+    "readiness",
+    "secret",
+    "token",
+]
 
 T = TypeVar("T")
 
@@ -74,8 +97,60 @@ def queue(info: QueueInfo) -> bytes:
         "failedLimit": settings.failed_limit,
         "historyDays": settings.history_days,
         "resultBytes": settings.result_bytes,
+        "validation": settings.validation,
+        "lastError": _last_error(info.last_error) if info.last_error else None,
     }
     return strict_json.dumps(_given(fields))
+
+
+def queue_secret(own: Secret) -> bytes:
+    """Return the JSON of a queue's own secret."""
+    return strict_json.dumps({"secret": own.reveal()})
+
+
+def environment(info: EnvironmentInfo) -> bytes:
+    """Return the JSON of an environment."""
+    fields = {
+        "id": info.id,
+        "name": info.name,
+        "created": iso(info.created),
+        "retry": _policy(info.retry) if info.retry else None,
+    }
+    return strict_json.dumps(_given(fields))
+
+
+def secret(info: SecretInfo) -> bytes:
+    """Return the JSON of an environment's signature secret."""
+    fields = {
+        "secret": info.secret.reveal(),
+        "since": iso(info.since),
+        "previous": info.previous.reveal() if info.previous else None,
+        "previousUntil": _iso(info.previous_until),
+    }
+    return strict_json.dumps(_given(fields))
+
+
+def token(info: TokenInfo) -> bytes:
+    """Return the JSON of what is known of a token."""
+    return strict_json.dumps(_token_fields(info))
+
+
+def new_token(made: Token, info: TokenInfo) -> bytes:
+    """Return the JSON of a token that was just made: the only one that shows it."""
+    return strict_json.dumps({**_token_fields(info), "token": made.text})
+
+
+def audit_entry(noted: AuditEntry) -> bytes:
+    """Return the JSON of an entry of the audit."""
+    fields = {
+        "id": noted.id,
+        "at": iso(noted.at),
+        "token": noted.token,
+        "action": noted.action,
+        "object": noted.object,
+        "address": noted.address,
+    }
+    return strict_json.dumps(fields)
 
 
 def readiness(found: Readiness) -> bytes:
@@ -86,6 +161,22 @@ def readiness(found: Readiness) -> bytes:
         "warnings": dict(found.warnings),
     }
     return strict_json.dumps(fields)
+
+
+def _token_fields(info: TokenInfo) -> dict[str, Any]:
+    fields = {
+        "id": info.id,
+        "name": info.name,
+        "scopes": [scope.value for scope in Scope if scope in info.scopes],
+        "created": iso(info.created),
+        "expires": _iso(info.expires),
+        "lastUsed": _iso(info.last_used),
+    }
+    return _given(fields)
+
+
+def _last_error(last: LastError) -> dict[str, str]:
+    return {"error": last.error, "at": iso(last.at)}
 
 
 def _policy(policy: RetryPolicy) -> dict[str, Any]:
@@ -180,6 +271,10 @@ def _is_strict_json(payload: bytes) -> bool:
     except RequestError:
         return False
     return True
+
+
+def _iso(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

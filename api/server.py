@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 import gevent
+from gunicorn.errors import AppImportError
 from gunicorn.http.errors import (
     ExpectationFailed,
     InvalidResponseHeader,
@@ -28,6 +29,7 @@ from gunicorn.util import close_graceful
 from gunicorn.workers.ggevent import GeventWorker
 
 from api.errors import problem
+from lambdaqueue.errors import LambdaQueueError
 
 __all__ = ["PatientWorker"]
 
@@ -145,6 +147,13 @@ class PatientWorker(GeventWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle: set[PatientSocket] = set()
+
+    def load_wsgi(self) -> None:
+        try:
+            super().load_wsgi()
+        except LambdaQueueError as error:
+            # gunicorn then prints the sentence alone, and the whole server ends.
+            raise AppImportError(str(error)) from error
 
     def timeout_ctx(self) -> AbstractContextManager[None]:
         # PatientSocket watches the time, and tells waiting from sending.

@@ -12,15 +12,18 @@ import asyncio
 import sys
 import time
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import certifi
 import pycurl
 
 from benchmarks.rig import PAYLOAD
+from lambdaqueue.addresses import AddressRules
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import AsyncRedis, Redis, connect_async
 from workers.exchange import CONNECT_TIMEOUT, Exchange, Outgoing
 from workers.process import new_event_loop
+from workers.routes import Route
 from workers.transfers import Ended, Transfers
 
 __all__ = ["LINE", "PAYLOADS", "fill", "main"]
@@ -60,7 +63,8 @@ class Ceiling:
         self._slots = slots
         self._transfers = Transfers(2 * slots)
         bundle = certifi.where()
-        self._idle = [Exchange(CONNECT_TIMEOUT, bundle) for _ in range(slots)]
+        self._idle = [Exchange(AddressRules(), CONNECT_TIMEOUT, bundle) for _ in range(slots)]
+        self._route = Route((str(urlsplit(url).hostname),))
         self._sent: list[str] = []
         self._news = asyncio.Event()
 
@@ -89,7 +93,7 @@ class Ceiling:
     def _send(self, job_id: str, payload: bytes) -> None:
         exchange = self._idle.pop()
         headers = (*HEADERS, ("webhook-id", job_id), ("x-lq-id", job_id))
-        exchange.prepare(Outgoing(self._url, "POST", headers, payload, 30_000))
+        exchange.prepare(Outgoing(self._url, "POST", headers, payload, 30_000), self._route, 0)
         future = self._transfers.start(exchange.curl)
         future.add_done_callback(lambda done: self._take(exchange, job_id, done))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.context import Context
 from benchmarks.figures import Figure, at_most
 from benchmarks.processes import BenchmarkFailed
-from benchmarks.rig import BATCH, ENVIRONMENT, PAYLOAD, Rig
+from benchmarks.rig import ACTOR, BATCH, ENVIRONMENT, PAYLOAD, Rig
 from lambdaqueue import keys
 from lambdaqueue.commands import Push
 from lambdaqueue.connection import Scripts
@@ -60,7 +60,7 @@ def _bytes_each(context: Context, kind: str, pushes: Sequence[Push]) -> float:
 def _prepare(rig: Rig) -> None:
     """Make the queues, with windows wide open, and a worker whose slots would fill them."""
     for number in range(QUEUES):
-        rig.service.configure(ENVIRONMENT, f"queue{number}", {}, replace=False)
+        rig.service.configure(ACTOR, f"queue{number}", {}, replace=False)
         rig.client.hset(keys.queue(ENVIRONMENT, f"queue{number}"), "window", str(WINDOW))
     mine = [keys.worker("nobody"), keys.held("nobody")]
     Scripts(rig.client).run("beat", mine, "nobody", "new", EVERY_QUEUE_S_SHARE, 30_000)

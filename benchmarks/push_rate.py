@@ -30,6 +30,7 @@ import redis
 import uvloop
 
 from lambdaqueue.embedded import EmbeddedRedis
+from lambdaqueue.vault import Vault
 
 __all__ = ["CASES", "Case", "Figure", "main", "measure"]
 
@@ -174,6 +175,7 @@ def _web(redis_url: str, processes: int) -> Iterator[_Web]:
                 "REDIS_URL": redis_url,
                 "WEB_CONCURRENCY": str(processes),
                 "LQ_BOOTSTRAP_TOKEN": TOKEN,
+                "LQ_MASTER_KEYS": Vault.new_key(),
                 "LQ_DEVELOPMENT": "1",
                 "LQ_LOG_LEVEL": "WARNING",
             },

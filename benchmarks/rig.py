@@ -18,12 +18,26 @@ from lambdaqueue.commands import Push
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect
 from lambdaqueue.embedded import EmbeddedRedis
+from lambdaqueue.identity import Actor
 from lambdaqueue.job import Spec
 from lambdaqueue.service import Service
+from lambdaqueue.signing import Secret
+from lambdaqueue.vault import Vault
 
-__all__ = ["BATCH", "ENVIRONMENT", "PAYLOAD", "Rig", "SinkProcess", "backlog", "running_sink"]
+__all__ = [
+    "ACTOR",
+    "BATCH",
+    "ENVIRONMENT",
+    "PAYLOAD",
+    "Rig",
+    "SinkProcess",
+    "backlog",
+    "running_sink",
+]
 
 ENVIRONMENT = keys.DEFAULT_ENVIRONMENT
+ACTOR = Actor(ENVIRONMENT, "benchmark")
+SECRET = Secret.generate().reveal()
 
 PAYLOAD = b'{"user":"' + b"x" * 281 + b'","ok":1}'
 """300 bytes of JSON."""
@@ -41,16 +55,17 @@ class Rig:
     def __init__(self, redis: EmbeddedRedis, folder: Path) -> None:
         self.redis = redis
         self.folder = folder
-        self.credentials = Credentials.keep(folder, {})
+        self.credentials = Credentials.keep(folder, {"LQ_BOOTSTRAP_SECRET": SECRET})
         self.env = {
             **self.credentials.env(),
+            "LQ_MASTER_KEYS": Vault.new_key(),
             "REDIS_URL": redis.url,
             "LQ_DEVELOPMENT": "1",
             "LQ_LOG_LEVEL": "WARNING",
         }
         settings = Settings.from_env(self.env)
         self.client = connect(settings, answer_within=ANSWER_WITHIN)
-        self.service = Service(self.client, settings)
+        self.service = Service(self.client)
         self.slots = settings.slots
 
     @classmethod
@@ -119,7 +134,7 @@ class Rig:
 
 def backlog(rig: Rig, queue: str, url: str, jobs: int) -> None:
     """Push `jobs` to a queue that is paused."""
-    rig.service.pause(ENVIRONMENT, queue)
+    rig.service.pause(ACTOR, queue)
     push = Push(Spec(payload=PAYLOAD, target=url))
     for at in range(0, jobs, BATCH):
         rig.service.push_many(ENVIRONMENT, queue, [push] * min(BATCH, jobs - at))
@@ -159,11 +174,12 @@ class SinkProcess:
 
 @contextmanager
 def running_sink(folder: Path, *options: str) -> Iterator[SinkProcess]:
-    """Start a sink on a free port with these command-line options."""
+    """Start a sink on a free port with these command-line options; it knows every rig's secret."""
     port = _free_port()
     command: Sequence[str] = [sys.executable, "-m", "benchmarks.sink", "--port", str(port)]
     origin = f"http://127.0.0.1:{port}"
-    with started(f"sink-{port}", [*command, *options], folder) as process:
+    env = {"LQ_SECRET": SECRET}
+    with started(f"sink-{port}", [*command, *options], folder, env) as process:
         until(lambda: _answers(f"{origin}/stats"), "the sink answers", process)
         yield SinkProcess(process, origin)
 

@@ -24,6 +24,7 @@ import aiohttp
 import uvloop
 
 from lambdaqueue.outcome import Answer, ErrorClass
+from lambdaqueue.targets import TargetRules
 from workers.sender import READ_LIMIT, CurlSender, Outgoing, Sender
 
 __all__ = ["AiohttpSender", "main"]
@@ -108,7 +109,10 @@ class Round(NamedTuple):
     cpu: float
 
 
-SENDERS: Final[dict[str, Callable[[], Sender]]] = {"curl": CurlSender, "aiohttp": AiohttpSender}
+SENDERS: Final[dict[str, Callable[[], Sender]]] = {
+    "curl": lambda: CurlSender(TargetRules(loopback=True)),
+    "aiohttp": AiohttpSender,
+}
 LOOPS: Final = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 

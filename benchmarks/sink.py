@@ -3,7 +3,8 @@
     python -m benchmarks.sink --port 9100 --delay 50 --lateness
 
 `GET /stats` answers what came in since the start or the last `POST /reset`; every other request
-is a delivery and gets a short 200. HTTP/1.1 with Content-Length bodies, keep-alive and
+is a delivery and gets a short 200. A HEAD gets the proof that the secret in LQ_SECRET is known
+here. HTTP/1.1 with Content-Length bodies, keep-alive and
 pipelining; nothing else, as nothing else is sent to it.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import time
 from collections import deque
@@ -20,9 +22,13 @@ from typing import Any, cast
 
 import uvloop
 
+from lambdaqueue.proofs import answer_challenge
+from lambdaqueue.signing import Secret
+
 __all__ = ["Sink", "SinkProtocol", "main"]
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
+PROOF = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nx-lq-validation: %b\r\n\r\n"
 HEADERS = re.compile(
     rb"\r\n(content-length|transfer-encoding|webhook-id|x-lq-attempt|x-lq-scheduled-for):"
     rb"[ \t]*([^\r]*)",
@@ -39,7 +45,10 @@ BACKLOG = 4096
 class Sink:
     """What came in. Times are Unix seconds, lateness and `delay` milliseconds."""
 
-    def __init__(self, delay: float = 0, lateness: bool = False) -> None:
+    def __init__(
+        self, delay: float = 0, lateness: bool = False, secret: Secret | None = None
+    ) -> None:
+        self._secret = secret
         self._delay = delay / 1000
         self._wants_lateness = lateness
         self._waiting: deque[tuple[float, asyncio.WriteTransport]] = deque()
@@ -63,6 +72,13 @@ class Sink:
             "last": self._last,
             "lateness": _summary(self._lateness),
         }
+
+    def validate(self, head: bytes) -> bytes:
+        """Return the answer to a HEAD that asks for a proof."""
+        lines = (line.partition(":") for line in head.decode().split("\r\n")[1:])
+        asked = {name.lower(): value.strip() for name, _, value in lines}
+        proof = answer_challenge([self._secret] if self._secret else [], asked, time.time())
+        return PROOF % proof.encode()
 
     def deliver(self, headers: dict[bytes, bytes], transport: asyncio.WriteTransport) -> None:
         """Count one request and answer it, at once or after the delay."""
@@ -130,6 +146,8 @@ class SinkProtocol(asyncio.Protocol):
     def _serve(self, head: bytes, headers: dict[bytes, bytes]) -> None:
         if head.startswith(b"GET /stats "):
             self._transport.write(_json(self._sink.stats()))
+        elif head.startswith(b"HEAD "):
+            self._transport.write(self._sink.validate(head))
         elif head.startswith(b"POST /reset "):
             self._sink.reset()
             self._transport.write(_json({}))
@@ -173,7 +191,8 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0, metavar="MS", help="answer this late")
     parser.add_argument("--lateness", action="store_true", help="compare x-lq-scheduled-for")
     options = parser.parse_args()
-    sink = Sink(options.delay, options.lateness)
+    secret = os.environ.get("LQ_SECRET")
+    sink = Sink(options.delay, options.lateness, Secret.parse(secret) if secret else None)
     try:
         uvloop.run(serve(options.host, options.port, sink))
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from benchmarks import ceiling, rivals
 from benchmarks.context import Context
 from benchmarks.figures import Figure, at_least, at_most
 from benchmarks.processes import Process, cpu_us, started, until
-from benchmarks.rig import ENVIRONMENT, Rig, SinkProcess, backlog, running_sink
+from benchmarks.rig import ACTOR, Rig, SinkProcess, backlog, running_sink
 
 __all__ = ["Run", "deliver_backlog", "measure"]
 
@@ -104,7 +104,7 @@ def deliver_backlog(
     ended = rig.ended(queue) + jobs
     pids = (worker.pid, rig.redis_pid, sink.process.pid)
     before = [cpu_us(pid) for pid in pids]
-    rig.service.resume(ENVIRONMENT, queue)
+    rig.service.resume(ACTOR, queue)
     stats = sink.wait_for(jobs, WITHIN, worker)
     until(lambda: rig.ended(queue) >= ended, "all jobs end", worker)
     worker_cpu, redis_cpu, sink_cpu = (

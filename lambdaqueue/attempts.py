@@ -17,7 +17,7 @@ import redis.asyncio
 from lambdaqueue import keys
 from lambdaqueue.connection import AsyncScripts, translated
 from lambdaqueue.errors import WorkerDeclaredDead
-from lambdaqueue.job import Claim, Spec
+from lambdaqueue.job import Claim, Seals, Spec
 from lambdaqueue.queue_settings import DEFAULT_TIMEOUT, Policies
 
 __all__ = ["LEASE", "SILENCE", "AttemptStore", "Claimed", "Kind", "Settlement"]
@@ -140,14 +140,9 @@ class AttemptStore:
         if answer[0] == b"suspended":
             return Claimed((), suspended=True)
         self._claims += 1
-        _, now, held_back, settings, *rows = answer
-        policies = {
-            ref: Policies.unpack(stored, environment)
-            for ref, stored, environment in zip(
-                settings[::3], settings[1::3], settings[2::3], strict=True
-            )
-        }
-        claims = tuple(_claim(row, int(now), policies) for row in rows)
+        _, now, held_back, queues, environments, *rows = answer
+        shared = _shared(queues, environments)
+        claims = tuple(_claim(row, int(now), shared) for row in rows)
         return Claimed(claims, held_back=held_back != b"0")
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
@@ -216,11 +211,30 @@ def _new_incarnation() -> str:
     return secrets.token_hex(8)
 
 
-def _claim(row: Sequence[bytes], now: int, policies: dict[bytes, Policies]) -> Claim:
+def _shared(
+    queues: Sequence[bytes], environments: Sequence[bytes]
+) -> dict[bytes, tuple[Policies, Seals]]:
+    """Return, by queue ref, what holds for all jobs of a queue."""
+    retries: dict[bytes, bytes] = {}
+    secrets: dict[bytes, tuple[bytes, ...]] = {}
+    for at in range(0, len(environments), 4):
+        environment, retry, *sealed = environments[at : at + 4]
+        retries[environment] = retry
+        secrets[environment] = tuple(filter(None, sealed))
+    shared = {}
+    for ref, settings, own in zip(queues[::3], queues[1::3], queues[2::3], strict=True):
+        environment = ref.partition(b":")[0]
+        policies = Policies.unpack(settings, retries[environment])
+        unvalidated = policies.settings.validation == "none"
+        shared[ref] = policies, Seals(secrets[environment], own, unvalidated)
+    return shared
+
+
+def _claim(row: Sequence[bytes], now: int, shared: dict[bytes, tuple[Policies, Seals]]) -> Claim:
     fields = dict(zip(row[::2], row[1::2], strict=True))
     ref = fields[b"queue"]
     environment, _, queue = ref.decode().partition(":")
-    policy = policies[ref]
+    policy, seals = shared[ref]
     spec = Spec.unpack(fields[b"spec"])
     settings = policy.settings
     return Claim(
@@ -242,4 +256,5 @@ def _claim(row: Sequence[bytes], now: int, policies: dict[bytes, Policies]) -> C
         key=fields[b"key"].decode() if b"key" in fields else None,
         expires_at=int(fields[b"expires"]) if b"expires" in fields else None,
         attempts_log=fields.get(b"log", b""),
+        seals=seals,
     )

@@ -8,17 +8,23 @@ from typing import Any, Generic, Literal, TypeVar
 
 from lambdaqueue.job import Job, Place, Spec, State
 from lambdaqueue.queue_settings import QueueSettings
+from lambdaqueue.retry import RetryPolicy
+from lambdaqueue.signing import Secret
 
 __all__ = [
+    "AuditEntry",
     "Change",
+    "EnvironmentInfo",
     "HistoryFilter",
     "Idempotency",
+    "LastError",
     "Page",
     "Push",
     "Pushed",
     "QueueInfo",
     "QueueSettings",
     "Readiness",
+    "SecretInfo",
 ]
 
 T = TypeVar("T")
@@ -76,6 +82,14 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class LastError:
+    """Why a queue's newest failed attempt failed, at `at` (Unix ms); a success clears it."""
+
+    error: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class QueueInfo:
     """A queue as it is now. `completed`, `failed` and `cancelled` count all jobs ever ended."""
 
@@ -87,6 +101,7 @@ class QueueInfo:
     failed: int
     cancelled: int
     settings: QueueSettings
+    last_error: LastError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +120,41 @@ class Readiness:
 
     failures: Mapping[str, str]
     warnings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentInfo:
+    """An environment. `retry` is the policy of what has none of its own and none of its queue."""
+
+    id: str
+    name: str
+    created: int
+    retry: RetryPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretInfo:
+    """An environment's signature secret, and the one before for as long as that still counts.
+
+    Times are Unix ms.
+    """
+
+    secret: Secret
+    since: int
+    previous: Secret | None = None
+    previous_until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what: a token's name, an action like `queue.pause`, the object's name, where from.
+
+    `id` is the entry's place in the audit, `at` Unix ms.
+    """
+
+    id: str
+    at: int
+    token: str
+    action: str
+    object: str
+    address: str

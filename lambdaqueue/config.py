@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+from lambdaqueue.addresses import AddressRules
 from lambdaqueue.errors import ConfigurationError
+from lambdaqueue.identity import TOKEN
+from lambdaqueue.signing import Secret
+from lambdaqueue.targets import TargetRules
 
 __all__ = ["Settings"]
 
-TOKEN = re.compile(r"lqk_[A-Za-z0-9_-]{8}_[A-Za-z0-9_-]{43}")
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
 KIB = 1024
@@ -27,7 +31,12 @@ class Settings:
     trusted_proxies: int = 0
     bootstrap_token: str = field(default="", repr=False)
     bootstrap_secret: str = field(default="", repr=False)
+    master_keys: tuple[str, ...] = field(default=(), repr=False)
     development: bool = False
+    addresses: AddressRules = field(default_factory=AddressRules)
+    allow_unvalidated: bool = False
+    dns_servers: tuple[str, ...] = ()
+    ca_bundle: str = ""
     header_name: str = "LambdaQueue"
     max_payload: int = 256 * KIB
     max_batch: int = 8 * KIB * KIB
@@ -35,6 +44,11 @@ class Settings:
     slots: int = 200
     grace: float = 10.0
     log_level: str = "INFO"
+
+    @property
+    def targets(self) -> TargetRules:
+        """Which URLs may be called."""
+        return TargetRules(self.addresses, loopback=self.development)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -45,14 +59,19 @@ class Settings:
         """
         read, default = _Reader(env), cls()
         return cls(
-            redis_url=read.text("REDIS_URL", default.redis_url, r"(rediss?|unix)://.+"),
+            redis_url=read.url("REDIS_URL", default.redis_url, r"(rediss?|unix)://.+"),
             redis_tls_verify=read.choice("LQ_REDIS_TLS_VERIFY", "full", ("full", "none")) == "full",
             public_url=read.text("LQ_PUBLIC_URL", default.public_url, ORIGIN.pattern),
             trusted_hosts=read.words("LQ_TRUSTED_HOSTS"),
             trusted_proxies=read.number("LQ_TRUSTED_PROXIES", 0, 0, 10),
             bootstrap_token=read.text("LQ_BOOTSTRAP_TOKEN", "", TOKEN.pattern),
-            bootstrap_secret=read.text("LQ_BOOTSTRAP_SECRET", "", r"whsec_[A-Za-z0-9+/=]+"),
+            bootstrap_secret=read.secret("LQ_BOOTSTRAP_SECRET"),
+            master_keys=read.words("LQ_MASTER_KEYS"),
             development=read.flag("LQ_DEVELOPMENT"),
+            addresses=AddressRules.parse(read.words("LQ_ALLOW_CIDRS")),
+            allow_unvalidated=read.flag("LQ_ALLOW_UNVALIDATED"),
+            dns_servers=read.words("LQ_DNS_SERVERS"),
+            ca_bundle=read.text("LQ_CA_BUNDLE", "", r"/.+"),
             header_name=read.text("LQ_HEADER_NAME", default.header_name, r"[A-Za-z0-9\-]{1,64}"),
             max_payload=read.number("LQ_MAX_PAYLOAD", default.max_payload, 1, 64 * KIB * KIB),
             max_batch=read.number("LQ_MAX_BATCH", default.max_batch, 1, 256 * KIB * KIB),
@@ -77,6 +96,24 @@ class _Reader:
             # The value is left out: it may be a secret.
             raise ConfigurationError(f"{name} must match {pattern}")
         return value
+
+    def url(self, name: str, default: str, pattern: str) -> str:
+        value = self.text(name, default, pattern)
+        try:
+            urlsplit(value).port  # noqa: B018 - looked at, because that is when it's read
+        except ValueError:
+            # Without `from`: the reason quotes a piece of the URL, perhaps of its password.
+            raise ConfigurationError(
+                f"{name} is no URL: encode what is special in its user name and password"
+            ) from None
+        return value
+
+    def secret(self, name: str) -> str:
+        value = self.text(name, "", r"whsec_[A-Za-z0-9+/=]+")
+        try:
+            return Secret.parse(value).reveal() if value else ""
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
         value = self._env.get(name, "")

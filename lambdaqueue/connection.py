@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import hiredis
 import redis
@@ -33,6 +34,7 @@ __all__ = [
     "Scripts",
     "connect",
     "connect_async",
+    "scripts_of",
     "translated",
 ]
 
@@ -48,6 +50,7 @@ AWAY = re.compile(
     r"\b(READONLY|ReadOnlyError|MASTERDOWN|MasterDownError|CLUSTERDOWN|ClusterDownError"
     r"|LOADING|NOREPLICAS|UNKILLABLE|BUSY)\b"
 )
+FORBIDDEN = re.compile(r"\b(NOPERM|NoPermissionError)\b")
 
 
 def connect(settings: Settings, answer_within: float = ANSWER_WITHIN) -> Redis:
@@ -91,7 +94,14 @@ def translated() -> Iterator[None]:
             raise StorageFull("Redis is out of memory or disk") from error
         if AWAY.search(text):
             raise StorageUnavailable("Redis takes no writes now") from error
+        if FORBIDDEN.search(text):
+            raise StorageUnavailable("Redis' user lacks a permission (ACL)") from error
         raise
+
+
+def scripts_of(client: Redis) -> Scripts:
+    """Return what calls the scripts over `client`: one for all stores that share it."""
+    return _scripts.setdefault(client, Scripts(client))
 
 
 class Scripts:
@@ -122,7 +132,7 @@ class Scripts:
                 return self._call(script, rest)
             except redis.ConnectionError:
                 # One is broken: the server was away, so the others are too.
-                self._drop_idle()
+                self.close()
                 return self._call(script, rest)
 
     def _call(self, script: Script, rest: tuple[Any, ...]) -> Any:
@@ -150,10 +160,14 @@ class Scripts:
             self._idle, self._process = [], os.getpid()
         return self._idle.pop() if self._idle else self._connect(**self._options)
 
-    def _drop_idle(self) -> None:
+    def close(self) -> None:
+        """Close the connections that are idle; it can be used again."""
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.disconnect()
+
+
+_scripts: WeakKeyDictionary[Redis, Scripts] = WeakKeyDictionary()
 
 
 class AsyncScripts:

@@ -12,9 +12,11 @@ from lambdaqueue import __version__
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.instants import iso
 from lambdaqueue.job import Claim
+from lambdaqueue.legacy_signing import HEADER as V1_HEADER
+from lambdaqueue.legacy_signing import sign_v1
 from lambdaqueue.signing import Secret, sign
 
-__all__ = ["MAX_HEADERS", "MAX_HEADERS_BYTES", "check_extra_headers", "headers_for"]
+__all__ = ["MAX_HEADERS", "MAX_HEADERS_BYTES", "USER_AGENT", "check_extra_headers", "headers_for"]
 
 MAX_HEADERS = 50
 MAX_HEADERS_BYTES = 8_192
@@ -38,7 +40,7 @@ RESERVED_NAMES = frozenset(
 )
 """Headers that the delivery sets itself, or that would change how the request is framed."""
 
-CONSTANT = (("User-Agent", f"LambdaQueue/{__version__}"),)
+USER_AGENT = ("User-Agent", f"LambdaQueue/{__version__}")
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 PRINTABLE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
@@ -46,13 +48,18 @@ PLAIN = re.compile(r"[!-$&-~](?:[ -$&-~]*[!-$&-~])?")
 UNESCAPED = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
-def headers_for(claim: Claim, secrets: Sequence[Secret], now_s: int) -> list[tuple[str, str]]:
-    """Return every header of this attempt that is ours to set, signed at `now_s` (Unix s)."""
-    spec = claim.spec
+def headers_for(
+    claim: Claim, secrets: Sequence[Secret], now: int, v1: Secret | None = None
+) -> list[tuple[str, str]]:
+    """Return every header of this attempt that is ours to set, signed at `now` (Unix ms).
+
+    `v1` is the secret that an endpoint of the published JavaScript SDK has proven.
+    """
+    spec, now_s = claim.spec, now // 1_000
     message_id = claim.message_id
     headers = [
         ("Content-Type", spec.content_type),
-        *CONSTANT,
+        USER_AGENT,
         ("Content-Digest", _digest(spec.payload)),
         ("webhook-id", message_id),
         ("webhook-timestamp", str(now_s)),
@@ -69,6 +76,8 @@ def headers_for(claim: Claim, secrets: Sequence[Secret], now_s: int) -> list[tup
         headers.append(("x-lq-event-type", _escaped(spec.event_type)))
     if spec.traceparent is not None:
         headers.append(("traceparent", spec.traceparent))
+    if v1 is not None:
+        headers.append((V1_HEADER, sign_v1(v1, spec.payload, now)))
     if spec.headers:
         headers.extend(spec.headers.items())
     return headers

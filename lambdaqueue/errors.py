@@ -6,9 +6,11 @@ LambdaQueueError
 │   ├── UnreadableRequest   400  the bytes are not what they claim to be
 │   ├── InvalidRequest      422  readable, but a field breaks a rule (see .issues)
 │   ├── NotFound            404  no such object, or not yours
-│   └── Conflict            409  not in the state the object is in now
+│   ├── Conflict            409  not in the state the object is in now
+│   └── TooManyRefusals     429  wait, and come back with a valid token
 ├── StorageUnavailable      503  wait, then send the same request again
 │   └── StorageFull         503  wait until the operator has made room
+├── SecretUnreadable        503  the operator must give the right master key
 └── WorkerDeclaredDead      abort what is being sent, take a new name, go on
 """
 
@@ -25,8 +27,10 @@ __all__ = [
     "LambdaQueueError",
     "NotFound",
     "RequestError",
+    "SecretUnreadable",
     "StorageFull",
     "StorageUnavailable",
+    "TooManyRefusals",
     "UnreadableRequest",
     "WorkerDeclaredDead",
 ]
@@ -86,6 +90,16 @@ class Conflict(RequestError):
     """Raised when the object is in a state that doesn't allow what was asked."""
 
 
+class TooManyRefusals(RequestError):
+    """Raised when an address sent too many bad tokens; another try makes sense in `after` s."""
+
+    def __init__(self, limit: int, window: int, after: int) -> None:
+        super().__init__("too many requests without a valid token")
+        self.limit = limit
+        self.window = window
+        self.after = after
+
+
 class StorageUnavailable(LambdaQueueError):
     """Raised when Redis can't be reached or refuses to write; try again after `retry_after` s."""
 
@@ -98,6 +112,13 @@ class StorageFull(StorageUnavailable):
 
     retry_after = 10
     code = "storage_full"
+
+
+class SecretUnreadable(LambdaQueueError):
+    """Raised when a stored secret can't be opened with the master keys that this process has."""
+
+    retry_after = 60
+    code = "wrong_master_key"
 
 
 class WorkerDeclaredDead(LambdaQueueError):

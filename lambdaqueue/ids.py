@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import re
+import secrets
 
-__all__ = ["created_at", "environment_of", "is_job_id"]
+__all__ = ["created_at", "environment_of", "is_job_id", "new_environment"]
 
 CLOCK, COUNTER = 9, 4
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+ENVIRONMENT = 8
+"""Characters of a new environment's id: it's a part of every job's id, so not longer than that."""
 JOB_ID = re.compile(r"[0-9a-z]{13}[0-9a-z]{1,16}")
 
 
@@ -26,3 +30,8 @@ def environment_of(job_id: str) -> str:
 def created_at(job_id: str) -> int:
     """Return the Unix ms at which `job_id` was minted."""
     return int(job_id[:CLOCK], 36)
+
+
+def new_environment() -> str:
+    """Make an id for an environment; random, so that one is not used again."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(ENVIRONMENT))

@@ -17,7 +17,7 @@ from lambdaqueue.queue_settings import Policies
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.statuses import StatusRange
 
-__all__ = ["TRANSITIONS", "Attempt", "Claim", "Job", "Place", "Result", "Spec", "State"]
+__all__ = ["TRANSITIONS", "Attempt", "Claim", "Job", "Place", "Result", "Seals", "Spec", "State"]
 
 
 class State(StrEnum):
@@ -287,6 +287,19 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Seals:
+    """The secrets that may sign a job's attempts, sealed as they are stored.
+
+    `environment` holds the newest first, `own` is the queue's, b"" where it has none yet.
+    `unvalidated`: the queue's targets need not prove anything, so its own secret signs.
+    """
+
+    environment: tuple[bytes, ...] = ()
+    own: bytes = b""
+    unvalidated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A job that this worker may attempt now, with all that sending and judging it needs.
 
@@ -312,6 +325,7 @@ class Claim:
     key: str | None = None
     expires_at: int | None = None
     attempts_log: bytes = b""
+    seals: Seals = Seals()
 
     @property
     def message_id(self) -> str:

@@ -1,8 +1,8 @@
 """Every Redis key, named once: its type, its lifetime, and what it holds.
 
 `E` is an environment's id, `Q` a queue's name (no colon in either), `W` a worker's incarnation.
-A *queue ref* is `E:Q`. The scripts build the same names in `scripts/shared/names.lua`; the audit
-(`audit.lua`) knows their invariants.
+A *queue ref* is `E:Q`. The scripts build the same names in `scripts/shared/names.lua`;
+`inspect.lua` knows their invariants.
 
 Shared by all environments; the first nine are always KEYS[1..9] of a script (see `GLOBAL`):
 
@@ -20,8 +20,13 @@ Shared by all environments; the first nine are always KEYS[1..9] of a script (se
 | rq:queues               | set    | RQ's                  | names of RQ's queues                  |
 | rq:suspended            | string | RQ's                  | exists while `rq suspend` holds       |
 
-| lq:environments         | set    | for ever              | ids of environments that have queues  |
+| lq:environments         | set    | for ever              | ids of all environments               |
+| lq:names                | hash   | for ever              | an environment's name -> its id       |
+| lq:tokens               | hash   | for ever              | a token's id -> its environment's id  |
+| lq:vault                | string | for ever              | tells a right master key from a wrong |
+| lq:refused:<address>    | string | 60 s                  | bad tokens that came from there       |
 | lq:instance             | string | for ever              | the database's mark, see readiness.py |
+| lq:writable             | string | 1 s                   | a trial, see readiness.py             |
 
 One for each worker, request or RQ job:
 
@@ -33,14 +38,22 @@ One for each worker, request or RQ job:
 
 One for each environment:
 
-| lq:E:env                | hash   | the environment's     | entries, history_max, retry           |
+| lq:E:env                | hash   | the environment's     | name, created, retry, secret and      |
+|                         |        |                       | previous (sealed), entries, …         |
+| lq:E:tokens             | hash   | the environment's     | a token's id -> packed TokenInfo      |
+| lq:E:token_uses         | hash   | the environment's     | a token's id -> ms of its last use    |
+| lq:E:audit              | stream | newest 10 000 entries | who did what                          |
+| lq:E:target:D           | hash   | 24 h, refused: 2 min  | what a target's validation brought;   |
+|                         |        |                       | D is made of target and secret        |
+| lq:E:validating:D       | string | 12 s                  | who validates that target just now    |
 | lq:E:queues             | zset   | the environment's     | names of its queues, score 0          |
 | lq:E:ended              | hash   | as its entries        | job id -> its newest history entry    |
-| lq:E:idempotent:H       | string | 24 h                  | fingerprint and answer for a key      |
+| lq:E:idempotent:H       | hash   | 24 h                  | fingerprint and answer for a key      |
 
 One for each queue or job:
 
-| lq:E:queue:Q            | hash   | until it is deleted   | settings, counters, window, levels    |
+| lq:E:queue:Q            | hash   | until it is deleted   | settings, counters, window, levels,   |
+|                         |        |                       | its own secret (sealed), last error   |
 | lq:E:payloads:Q         | hash   | as its jobs           | job id -> packed Spec; `id+` the next |
 |                         |        |                       | version's; `id#` its attempts         |
 | lq:E:keys:Q             | hash   | as its jobs           | unique key -> job id                  |
@@ -62,20 +75,30 @@ __all__ = [
     "DEFAULT_ENVIRONMENT",
     "GLOBAL",
     "LINE_NAME",
+    "all_tokens",
+    "audit",
     "ended",
     "environment",
+    "environments",
     "held",
     "history",
     "idempotent",
     "job",
     "latest",
     "line",
+    "names",
     "payloads",
     "queue",
     "queue_ref",
     "queues",
+    "refused",
     "request",
+    "target",
+    "token_uses",
+    "tokens",
     "unique",
+    "validating",
+    "vault",
     "waiting",
     "worker",
 ]
@@ -86,6 +109,9 @@ LINE_NAME = "lambdaqueue"
 line = f"rq:queue:{LINE_NAME}"
 
 environments = "lq:environments"
+names = "lq:names"
+all_tokens = "lq:tokens"
+vault = "lq:vault"
 
 GLOBAL: Sequence[str] = (
     "lq:seq",
@@ -108,6 +134,30 @@ def queue_ref(env: str, name: str) -> str:
 
 def environment(env: str) -> str:
     return f"lq:{env}:env"
+
+
+def tokens(env: str) -> str:
+    return f"lq:{env}:tokens"
+
+
+def token_uses(env: str) -> str:
+    return f"lq:{env}:token_uses"
+
+
+def audit(env: str) -> str:
+    return f"lq:{env}:audit"
+
+
+def target(env: str, digest: str) -> str:
+    return f"lq:{env}:target:{digest}"
+
+
+def validating(env: str, digest: str) -> str:
+    return f"lq:{env}:validating:{digest}"
+
+
+def refused(address: str) -> str:
+    return f"lq:refused:{address}"
 
 
 def queues(env: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from lambdaqueue.retry import DEFAULT_POLICY, RetryPolicy
 from lambdaqueue.statuses import SUCCESS, StatusRange
@@ -19,7 +19,8 @@ DEFAULT_TIMEOUT = 30_000
 class QueueSettings:
     """What a queue's owner may set; None means the environment's default.
 
-    `timeout` is ms, `result_bytes` how much of an answer's body history keeps.
+    `timeout` is ms, `result_bytes` how much of an answer's body history keeps. `validation` is
+    "none" for targets that can't prove that they know a secret; the operator must allow it.
     """
 
     target: str | None = None
@@ -30,6 +31,7 @@ class QueueSettings:
     failed_limit: int = 10_000
     history_days: int = 30
     result_bytes: int = 4_096
+    validation: Literal["required", "none"] = "required"
 
     def pack(self) -> str:
         """Return the stored form: JSON of what differs from the defaults, "" when nothing does."""

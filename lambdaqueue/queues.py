@@ -9,15 +9,18 @@ from typing import Any
 import redis
 
 from lambdaqueue import keys
-from lambdaqueue.commands import Page, QueueInfo
-from lambdaqueue.connection import Scripts, translated
+from lambdaqueue.commands import LastError, Page, QueueInfo
+from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.errors import Conflict, NotFound
+from lambdaqueue.identity import Actor
 from lambdaqueue.queue_settings import QueueSettings
 from lambdaqueue.store import request_id
 
 __all__ = ["QueueStore"]
 
-FIELDS = ("created", "paused", "settings", "jobs", "running", "completed", "failed", "cancelled")
+FIELDS = (
+    "created", "paused", "settings", "error", "jobs", "running", "completed", "failed", "cancelled"
+)  # fmt: skip
 
 
 class QueueStore:
@@ -25,7 +28,7 @@ class QueueStore:
 
     def __init__(self, client: redis.Redis, now: int | None = None) -> None:
         self._client = client
-        self._scripts = Scripts(client)
+        self._scripts = scripts_of(client)
         self.now = now
 
     def info(self, environment: str, name: str) -> QueueInfo | None:
@@ -52,13 +55,13 @@ class QueueStore:
         return Page(tuple(infos), names[limit - 1] if len(names) > limit else None)
 
     def configure(
-        self, environment: str, name: str, changes: Mapping[str, Any], base: QueueSettings | None
+        self, actor: Actor, name: str, changes: Mapping[str, Any], base: QueueSettings | None
     ) -> None:
         """Change settings: those named in `changes`, on top of `base` or of what is stored."""
-        ref = keys.queue_ref(environment, name)
+        key = keys.queue(actor.environment, name)
         while True:
             with translated():
-                stored = self._client.hget(keys.queue(environment, name), "settings") or b""
+                stored = self._client.hget(key, "settings") or b""
             settings = replace(base or QueueSettings.unpack(stored), **changes)
             fields = {
                 "settings": settings.pack(),
@@ -66,18 +69,18 @@ class QueueStore:
                 "history_limit": settings.history_limit,
                 "failed_limit": settings.failed_limit,
             }
-            if self._set(ref, stored, fields):
+            if self._set(actor, name, "queue.update", stored, fields):
                 return
 
-    def pause(self, environment: str, name: str) -> None:
+    def pause(self, actor: Actor, name: str) -> None:
         """Start no further attempt of the queue; what runs goes on."""
-        self._set(keys.queue_ref(environment, name), "*", {"paused": 1})
+        self._set(actor, name, "queue.pause", "*", {"paused": 1})
 
-    def resume(self, environment: str, name: str) -> None:
+    def resume(self, actor: Actor, name: str) -> None:
         """Lift a pause; what is due goes out at once."""
-        self._set(keys.queue_ref(environment, name), "*", {"paused": ""})
+        self._set(actor, name, "queue.resume", "*", {"paused": ""})
 
-    def drop(self, environment: str, name: str) -> None:
+    def drop(self, actor: Actor, name: str) -> None:
         """Forget a queue with its history.
 
         Raises:
@@ -85,27 +88,46 @@ class QueueStore:
         """
         status = b"more"
         while status == b"more":
-            status = self._scripts.run("drop_queue", [], keys.queue_ref(environment, name))[0]
+            status = self._scripts.run(
+                "drop_queue",
+                [],
+                keys.queue_ref(actor.environment, name),
+                self._now(),
+                actor.name,
+                actor.address,
+            )[0]
         if status == b"busy":
             raise Conflict("the queue has items that wait or run")
         if status == b"absent":
             raise NotFound("there is no such queue")
 
-    def _set(self, ref: str, made_from: bytes | str, fields: Mapping[str, Any]) -> bool:
-        pairs = [part for pair in fields.items() for part in pair]
+    def _set(
+        self,
+        actor: Actor,
+        name: str,
+        action: str,
+        made_from: bytes | str,
+        fields: Mapping[str, Any],
+    ) -> bool:
         answer = self._scripts.run(
             "configure",
             [keys.request(request_id())],
-            "" if self.now is None else self.now,
-            ref,
+            self._now(),
+            keys.queue_ref(actor.environment, name),
             made_from,
-            *pairs,
+            actor.name,
+            actor.address,
+            action,
+            *(part for pair in fields.items() for part in pair),
         )
         return bool(answer[0] == b"configured")
 
+    def _now(self) -> str:
+        return "" if self.now is None else str(self.now)
+
 
 def _info(name: str, row: Sequence[bytes | None]) -> QueueInfo:
-    _, paused, settings, *counters = row
+    _, paused, settings, error, *counters = row
     jobs, running, completed, failed, cancelled = (int(counter or 0) for counter in counters)
     return QueueInfo(
         name=name,
@@ -116,4 +138,13 @@ def _info(name: str, row: Sequence[bytes | None]) -> QueueInfo:
         failed=failed,
         cancelled=cancelled,
         settings=QueueSettings.unpack(settings or b""),
+        last_error=_last_error(error),
     )
+
+
+def _last_error(stored: bytes | None) -> LastError | None:
+    """Read what `settle.lua` keeps: `<Unix ms> <error>`, or "" after a success."""
+    if not stored:
+        return None
+    at, _, error = stored.decode().partition(" ")
+    return LastError(error, int(at))

@@ -5,14 +5,13 @@ Decides in Python, commits through the stores. Knows nothing of HTTP.
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from lambdaqueue import ids, keys
+from lambdaqueue import ids
 from lambdaqueue.commands import (
     Change,
     HistoryFilter,
@@ -22,22 +21,20 @@ from lambdaqueue.commands import (
     Pushed,
     QueueInfo,
     QueueSettings,
-    Readiness,
 )
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect
-from lambdaqueue.errors import Conflict, InvalidRequest, Issue, NotFound, StorageUnavailable
+from lambdaqueue.errors import Conflict, InvalidRequest, Issue, NotFound
 from lambdaqueue.history import PAGE_BYTES, HistoryStore
+from lambdaqueue.identity import Actor
 from lambdaqueue.job import Job, State
 from lambdaqueue.queues import QueueStore
-from lambdaqueue.readiness import check, mark_instance
 from lambdaqueue.store import JobStore, TargetMissing, VersionChanged
 
-__all__ = ["Identity", "Service", "open_service"]
+__all__ = ["Service", "open_service"]
 
 NO_TARGET = Issue(("target",), "required", "is required: the queue has no default target")
 
-ALL_SCOPES = frozenset({"push", "read", "manage"})
 LEVELS = "s9876543210"
 CHUNK = 100
 """Jobs that are read with one call."""
@@ -45,37 +42,18 @@ CHUNK = 100
 ITEMS_CURSOR = re.compile(r"a\.([0-9a-z]{14,29})?|w([s0-9])\.([0-9]{1,15})\.([0-9a-z]{14,29})")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whom a token stands for: an environment, and what may be done in it."""
-
-    environment: str
-    scopes: frozenset[str]
-    token_name: str
-
-
 def open_service(settings: Settings) -> Service:
     """Return a service with a Redis connection pool of its own; nothing is dialled yet."""
-    return Service(connect(settings), settings)
+    return Service(connect(settings))
 
 
 class Service:
     """Everything that can be asked of LambdaQueue. `now` (Unix ms) replaces Redis' clock."""
 
-    def __init__(self, client: Redis, settings: Settings, now: int | None = None) -> None:
-        self._client = client
-        self._settings = settings
+    def __init__(self, client: Redis, now: int | None = None) -> None:
         self._jobs = JobStore(client, now)
         self._queues = QueueStore(client, now)
         self._history = HistoryStore(client)
-        self._instance: str | None = None
-
-    def authenticate(self, token: str) -> Identity | None:
-        """Return whom `token` stands for, or None."""
-        known = self._settings.bootstrap_token
-        if not known or not hmac.compare_digest(token.encode(), known.encode()):
-            return None
-        return Identity(keys.DEFAULT_ENVIRONMENT, ALL_SCOPES, "bootstrap")
 
     # Items
 
@@ -251,43 +229,34 @@ class Service:
         return info
 
     def configure(
-        self, environment: str, name: str, changes: Mapping[str, Any], replace: bool
+        self, actor: Actor, name: str, changes: Mapping[str, Any], replace: bool
     ) -> QueueInfo:
         """Change settings (fields of `QueueSettings`); with `replace` the others fall back."""
         base = QueueSettings() if replace else None
-        self._queues.configure(environment, name, changes, base)
-        return self.queue(environment, name)
+        self._queues.configure(actor, name, changes, base)
+        return self.queue(actor.environment, name)
 
-    def drop_queue(self, environment: str, name: str) -> None:
+    def drop_queue(self, actor: Actor, name: str) -> None:
         """Forget a queue with its history; see `QueueStore.drop`."""
-        self._queues.drop(environment, name)
+        self._queues.drop(actor, name)
 
-    def pause(self, environment: str, name: str) -> QueueInfo:
+    def pause(self, actor: Actor, name: str) -> QueueInfo:
         """Start no further attempt of the queue."""
-        self._queues.pause(environment, name)
-        return self.queue(environment, name)
+        self._queues.pause(actor, name)
+        return self.queue(actor.environment, name)
 
-    def resume(self, environment: str, name: str) -> QueueInfo:
+    def resume(self, actor: Actor, name: str) -> QueueInfo:
         """Lift a pause."""
-        self._queues.resume(environment, name)
-        return self.queue(environment, name)
+        self._queues.resume(actor, name)
+        return self.queue(actor.environment, name)
 
-    # History and health
+    # History
 
     def history(
         self, environment: str, queue: str, where: HistoryFilter, limit: int, cursor: str | None
     ) -> Page[Job]:
         """List ended jobs of a queue, newest first; see `HistoryStore.page`."""
         return self._history.page(environment, queue, where, limit, cursor)
-
-    def ready(self) -> Readiness:
-        """Tell whether Redis is there, writable, safe from eviction and still the same."""
-        try:
-            if self._instance is None:
-                self._instance = mark_instance(self._client)
-        except StorageUnavailable as error:
-            return Readiness({"redis": str(error)}, {})
-        return check(self._client, self._instance)
 
     def _own(self, environment: str, item_id: str) -> None:
         """Raise NotFound unless the id can be one of this environment's."""

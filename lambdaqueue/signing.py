@@ -21,7 +21,10 @@ __all__ = [
     "TOLERANCE",
     "InvalidSignature",
     "Secret",
+    "entries",
+    "fresh_timestamp",
     "sign",
+    "signature",
     "verify",
 ]
 
@@ -88,7 +91,16 @@ def sign(secrets: Sequence[Secret], message_id: str, timestamp: int, body: bytes
     if not secrets:
         raise ValueError("nothing can be signed without a secret")
     content = f"{message_id}.{timestamp}.".encode() + body
-    return b" ".join([_signature(secret, content) for secret in secrets]).decode()
+    return b" ".join([signature(secret.key, content) for secret in secrets]).decode()
+
+
+def signature(key: bytes, content: bytes) -> bytes:
+    """Return `v1,<base64>` of the HMAC-SHA256 over `content`.
+
+    Only one spelling of the right 32 bytes is equal to it, so comparing it checks prefix and
+    base64 as well.
+    """
+    return b"v1," + binascii.b2a_base64(hmac.digest(key, content, "sha256"), newline=False)
 
 
 def verify(
@@ -109,18 +121,40 @@ def verify(
     """
     lower = {name.lower(): value for name, value in headers.items()}
     message_id = _message_id(lower.get("webhook-id", ""))
-    timestamp = _timestamp(lower.get("webhook-timestamp", ""), now, tolerance)
-    signatures = _entries(lower.get("webhook-signature", ""))
+    timestamp = fresh_timestamp(lower.get("webhook-timestamp", ""), now, tolerance)
+    received = entries("webhook-signature", lower.get("webhook-signature", ""))
     content = f"{message_id}.{timestamp}.".encode() + body
-    # Only one spelling of the right 32 bytes is equal, so prefix and base64 are checked as well.
-    expected = [_signature(secret, content) for secret in secrets]
-    if not any(hmac.compare_digest(e, s) for e in expected for s in signatures):
+    expected = [signature(secret.key, content) for secret in secrets]
+    if not any(hmac.compare_digest(e, r) for e in expected for r in received):
         raise InvalidSignature("no signature matches")
 
 
-def _signature(secret: Secret, content: bytes) -> bytes:
-    digest = hmac.digest(secret.key, content, "sha256")
-    return b"v1," + binascii.b2a_base64(digest, newline=False)
+def fresh_timestamp(value: str, now: float, tolerance: float = TOLERANCE) -> str:
+    """Return `value`, a `webhook-timestamp`, as it stands: the text is what is signed.
+
+    Raises:
+        InvalidSignature: not whole Unix seconds, or more than `tolerance` seconds off `now`.
+    """
+    if TIMESTAMP.fullmatch(value) is None:
+        raise InvalidSignature("webhook-timestamp is missing or not whole seconds")
+    # Written so that a NaN on either side refuses.
+    if not abs(now - int(value)) <= tolerance:
+        raise InvalidSignature("webhook-timestamp is too far from the present")
+    return value
+
+
+def entries(header: str, value: str) -> list[bytes]:
+    """Return the signatures that a header's value lists, separated by spaces.
+
+    Raises:
+        InvalidSignature: none, more than MAX_SIGNATURES, or not ASCII.
+    """
+    if not value or not value.isascii():
+        raise InvalidSignature(f"{header} is missing or not ASCII")
+    listed = value.encode().split(b" ", MAX_SIGNATURES)
+    if len(listed) > MAX_SIGNATURES:
+        raise InvalidSignature(f"{header} has more than {MAX_SIGNATURES} entries")
+    return listed
 
 
 def _message_id(value: str) -> str:
@@ -130,24 +164,6 @@ def _message_id(value: str) -> str:
         # It ends the id in what is signed; with another one, id and time could be cut elsewhere.
         raise InvalidSignature("webhook-id contains a dot")
     return value
-
-
-def _timestamp(value: str, now: float, tolerance: float) -> str:
-    if TIMESTAMP.fullmatch(value) is None:
-        raise InvalidSignature("webhook-timestamp is missing or not whole seconds")
-    # Written so that a NaN on either side refuses.
-    if not abs(now - int(value)) <= tolerance:
-        raise InvalidSignature("webhook-timestamp is too far from the present")
-    return value
-
-
-def _entries(value: str) -> list[bytes]:
-    if not value or not value.isascii():
-        raise InvalidSignature("webhook-signature is missing or not ASCII")
-    entries = value.encode().split(b" ", MAX_SIGNATURES)
-    if len(entries) > MAX_SIGNATURES:
-        raise InvalidSignature(f"webhook-signature has more than {MAX_SIGNATURES} entries")
-    return entries
 
 
 def _strict_base64(text: str) -> bytes:

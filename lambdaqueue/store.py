@@ -14,7 +14,7 @@ import redis
 
 from lambdaqueue import ids, keys
 from lambdaqueue.commands import Idempotency, Push, Pushed
-from lambdaqueue.connection import Scripts, translated
+from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
 from lambdaqueue.job import Job, Place, Spec, State
 from lambdaqueue.queue_settings import Policies
@@ -47,7 +47,7 @@ class JobStore:
 
     def __init__(self, client: redis.Redis, now: int | None = None) -> None:
         self._client = client
-        self._scripts = Scripts(client)
+        self._scripts = scripts_of(client)
         self.now = now
 
     def push(

@@ -10,7 +10,7 @@ import redis
 
 from lambdaqueue import keys
 from lambdaqueue.attempts import SILENCE
-from lambdaqueue.connection import Scripts, translated
+from lambdaqueue.connection import scripts_of, translated
 
 __all__ = ["ALARM", "Tick", "Upkeep"]
 
@@ -31,7 +31,7 @@ class Upkeep:
 
     def __init__(self, client: redis.Redis, now: int | None = None) -> None:
         self._client = client
-        self._scripts = Scripts(client)
+        self._scripts = scripts_of(client)
         self.now = now
 
     def tick(self) -> Tick:
@@ -92,9 +92,9 @@ class Upkeep:
             yield from (name.decode() for name in names)
             after = "(" + names[-1].decode()
 
-    def audit(self, ref: str) -> list[str]:
+    def inspect(self, ref: str) -> list[str]:
         """Compare a queue's hashes and indexes; returns one sentence for each difference."""
-        return [finding.decode() for finding in self._scripts.run("audit", [], ref)]
+        return [finding.decode() for finding in self._scripts.run("inspect", [], ref)]
 
     def _now(self) -> str:
         return "" if self.now is None else str(self.now)

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from dataclasses import replace
+from typing import Literal
 
 from lambdaqueue.attempts import Kind, Settlement
 from lambdaqueue.envelope import headers_for
 from lambdaqueue.job import Attempt, Claim, Result, extend_log
 from lambdaqueue.outcome import Answer, Delivered, ErrorClass, Retry, judge
-from lambdaqueue.signing import Secret
 from workers.sender import Outgoing, Sender
+from workers.validation import Voucher
 
-__all__ = ["attempt", "conclude"]
+__all__ = ["attempt", "conclude", "returned"]
 
 
-async def attempt(claim: Claim, sender: Sender, secrets: Sequence[Secret], now_s: float) -> Answer:
-    """Make the one call of this attempt, signed at `now_s` (Unix s)."""
+async def attempt(claim: Claim, sender: Sender, voucher: Voucher) -> Answer:
+    """Make the one call of this attempt, to an endpoint that proved whose it is.
+
+    What finding that out took is part of the answer's duration, not of the call's deadline.
+    """
     if claim.target is None:
         return Answer(failure=ErrorClass.NO_TARGET)
-    return await sender.send(
+    began = time.monotonic()
+    trust = await voucher.vouch(claim, claim.target)
+    waited = int((time.monotonic() - began) * 1_000)
+    if isinstance(trust, Answer):
+        return replace(trust, duration=waited)
+    answer = await sender.send(
         Outgoing(
             url=claim.target,
             method=claim.spec.method,
-            headers=headers_for(claim, secrets, int(now_s)),
+            headers=headers_for(claim, trust.secrets, int(time.time() * 1_000), trust.v1),
             body=claim.spec.payload,
             timeout=claim.timeout,
             keep=claim.result_bytes,
         )
     )
+    return replace(answer, duration=answer.duration + waited) if waited else answer
 
 
 def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
@@ -55,6 +66,11 @@ def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
         result=_result(answer).describe() if answer.status is not None else "",
         body=answer.body,
     )
+
+
+def returned(claim: Claim, kind: Literal[Kind.RELEASED, Kind.UNSENT]) -> Settlement:
+    """Return what gives a claim back without an outcome, so that another worker takes it."""
+    return Settlement(claim, kind, log=claim.attempts_log.decode())
 
 
 def _result(answer: Answer) -> Result:

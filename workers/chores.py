@@ -14,7 +14,7 @@ from lambdaqueue.connection import connect
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.upkeep import Upkeep
 
-__all__ = ["LONGEST", "audit_queues", "stir_queues", "trim_history"]
+__all__ = ["LONGEST", "inspect_queues", "stir_queues", "trim_history"]
 
 log = logging.getLogger("lambdaqueue.housekeeping")
 
@@ -77,14 +77,14 @@ def _trim_environment(upkeep: Upkeep, environment: str) -> None:
             heapq.heappush(heads, (oldest, name, kind))
 
 
-def audit_queues() -> None:
+def inspect_queues() -> None:
     """Log every queue whose hashes and indexes disagree."""
     upkeep, _ = _stores()
     for environment in upkeep.environments():
         for name in upkeep.queues(environment):
             ref = keys.queue_ref(environment, name)
-            for finding in upkeep.audit(ref):
-                log.error("audit_finding queue=%s: %s", ref, finding)
+            for finding in upkeep.inspect(ref):
+                log.error("inspection_finding queue=%s: %s", ref, finding)
 
 
 def _stores() -> tuple[Upkeep, QueueStore]:

@@ -10,22 +10,20 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from lambdaqueue.attempts import BEAT_EVERY, RENEW_EVERY, AttemptStore, Kind, Settlement
+from lambdaqueue.attempts import AttemptStore, Kind, Settlement
 from lambdaqueue.errors import StorageUnavailable, WorkerDeclaredDead
 from lambdaqueue.job import Claim
 from lambdaqueue.outcome import Answer, ErrorClass
-from lambdaqueue.signing import Secret
-from workers.attempt import attempt, conclude
+from workers.attempt import attempt, conclude, returned
+from workers.pulse import GIVE_UP, Pulse
 from workers.sender import Sender
+from workers.validation import Voucher
 
 __all__ = ["ANSWER_WITHIN", "Courier"]
 
 log = logging.getLogger("lambdaqueue.worker")
 
 T = TypeVar("T")
-
-GIVE_UP = 8.0
-"""Seconds without a renewal after which calls are aborted: at 10 others may take the jobs."""
 
 LOOK_AGAIN = 2.0
 """Seconds that one blocking look at the line lasts."""
@@ -47,7 +45,7 @@ class Courier:
         self,
         store: AttemptStore,
         sender: Sender,
-        secrets: Sequence[Secret],
+        voucher: Voucher,
         *,
         slots: int,
         grace: float,
@@ -55,7 +53,7 @@ class Courier:
     ) -> None:
         self._store = store
         self._sender = sender
-        self._secrets = secrets
+        self._voucher = voucher
         self._slots = slots
         self._grace = grace
         self._burst = burst
@@ -67,8 +65,10 @@ class Courier:
         self._looking: asyncio.Task[bool] | None = None
         self._pause: float | None = None
         self._line_empty = self._more = False
-        self._stopping = self._aborting = self._dead = False
-        self._beaten_at = time.monotonic()
+        self._stopping = self._aborting = False
+        self._pulse = Pulse(
+            store, self._held, on_death=self._news.set, on_silence=self._give_up_in_silence
+        )
         self._deadline = math.inf
         self.delivered = self.failed = 0
         self.suspended = False
@@ -80,10 +80,9 @@ class Courier:
 
     async def run(self) -> bool:
         """Work until `stop`; True when everything was finished, False when calls were cut off."""
-        beating = None
         try:
             await self._persist(self._store.join)
-            beating = asyncio.create_task(self._live())
+            self._pulse.start()
             while not self._stopping and not self._exhausted():
                 await self._rise_again()
                 self._settle_aside()
@@ -94,8 +93,8 @@ class Courier:
             log.error("outcomes_not_stored: %s; their leases will run out", error)
             return False
         finally:
-            if beating is not None:
-                beating.cancel()
+            self._pulse.stop()
+            await self._voucher.close()
             await self._sender.close()
 
     def stop(self) -> None:
@@ -148,7 +147,7 @@ class Courier:
         try:
             claimed = await self._store.claim(most)
         except WorkerDeclaredDead:
-            self._dead = True
+            self._pulse.die()
             return
         except StorageUnavailable as error:
             log.warning("storage_unavailable: %s; looking again", error)
@@ -167,7 +166,7 @@ class Courier:
         """Start the calls; what was claimed while a stop came goes back as if it never was."""
         for claim in claims:
             if self._stopping:
-                self._finished.append(_returned(claim, Kind.UNSENT))
+                self._finished.append(returned(claim, Kind.UNSENT))
             else:
                 self._out[claim.id] = (claim, asyncio.create_task(self._attempt(claim)))
 
@@ -190,7 +189,7 @@ class Courier:
             wait.cancel()
 
     def _must_go_on(self) -> bool:
-        done = self._stopping or self._dead or self._exhausted()
+        done = self._stopping or self._pulse.dead or self._exhausted()
         unsettled = bool(self._finished) and self._settler is None
         return unsettled or self._more or done
 
@@ -203,7 +202,7 @@ class Courier:
 
     async def _attempt(self, claim: Claim) -> None:
         try:
-            answer = await attempt(claim, self._sender, self._secrets, time.time())
+            answer = await attempt(claim, self._sender, self._voucher)
         except Exception as error:
             # A mistake of ours must not take the other calls with it; history will tell.
             log.exception("attempt_broke id=%s", claim.id)
@@ -224,7 +223,7 @@ class Courier:
         await self._settled()
         while self._out and not self._aborting and time.monotonic() < self._deadline:
             await self._settle()
-            if self._dead:
+            if self._pulse.dead:
                 break
             self._news.clear()
             tasks = [task for _, task in self._out.values()]
@@ -236,7 +235,7 @@ class Courier:
             )
             stopped.cancel()
         complete = not self._out
-        if self._dead:
+        if self._pulse.dead:
             self._abandon()
         self._hand_back()
         await self._settle()
@@ -245,49 +244,20 @@ class Courier:
 
     # Staying alive
 
-    async def _live(self) -> None:
-        renewed_at = time.monotonic()
-        while True:
-            now, name = time.monotonic(), self._store.incarnation
-            renew = now - renewed_at >= RENEW_EVERY
-            try:
-                # However silent the connection is, not longer than until calls are aborted.
-                async with asyncio.timeout(self._patience()):
-                    await self._store.beat(self._held() if renew else ())
-                self._beaten_at = now
-                renewed_at = now if renew else renewed_at
-            except WorkerDeclaredDead:
-                # The answer to a beat under our last name says nothing of the one we have now.
-                self._dead = self._dead or name == self._store.incarnation
-                self._news.set()
-            except (StorageUnavailable, TimeoutError) as error:
-                log.warning("beat_failed: %s", str(error) or "no answer")
-            self._give_up_in_silence()
-            await asyncio.sleep(min(BEAT_EVERY, self._patience()))
-            self._give_up_in_silence()
-            while self._dead:
-                await asyncio.sleep(AWAY_PAUSE)
-
-    def _patience(self) -> float:
-        """Seconds until calls must be aborted; where that's past, the usual pause."""
-        left = self._beaten_at + GIVE_UP - time.monotonic()
-        return left if left > 0 else BEAT_EVERY
-
     def _give_up_in_silence(self) -> None:
-        if self._out and time.monotonic() - self._beaten_at >= GIVE_UP:
+        if self._out:
             log.error("calls_aborted: no renewal for %s s, handing back", GIVE_UP)
             self._hand_back()
 
     async def _rise_again(self) -> None:
         """Silent for too long, our jobs are others' by now: abort them, take a new name."""
-        if not self._dead:
+        if not self._pulse.dead:
             return
         log.error("declared_dead: aborting %d calls", len(self._out))
         self._abandon()
         await self._settled()
         await self._persist(self._store.join)
-        self._beaten_at = time.monotonic()
-        self._dead = False
+        self._pulse.revive()
 
     def _abandon(self) -> None:
         for _, task in self._out.values():
@@ -297,7 +267,7 @@ class Courier:
     def _hand_back(self) -> None:
         for claim, task in self._out.values():
             task.cancel()
-            self._finished.append(_returned(claim, Kind.RELEASED))
+            self._finished.append(returned(claim, Kind.RELEASED))
         self._out.clear()
         self._news.set()
 
@@ -327,7 +297,3 @@ class Courier:
                     raise
                 log.warning("storage_unavailable: %s; trying again", error)
                 await asyncio.sleep(AWAY_PAUSE)
-
-
-def _returned(claim: Claim, kind: Kind) -> Settlement:
-    return Settlement(claim, kind, log=claim.attempts_log.decode())

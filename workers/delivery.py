@@ -17,14 +17,14 @@ from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker, WorkerStatus
 
 from lambdaqueue import keys
+from lambdaqueue.administration import Administration
 from lambdaqueue.attempts import AttemptStore
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, RedisError, connect, connect_async
-from lambdaqueue.errors import ConfigurationError
-from lambdaqueue.signing import Secret
+from lambdaqueue.errors import StorageUnavailable
 from workers.courier import ANSWER_WITHIN, Courier
+from workers.outbound import open_outbound
 from workers.process import configure_logging, new_event_loop
-from workers.sender import CurlSender
 
 __all__ = ["DeliveryWorker", "main"]
 
@@ -75,10 +75,11 @@ class DeliveryWorker(BaseWorker):
         slots = self._settings.slots
         client = connect_async(self._settings, answer_within=ANSWER_WITHIN)
         self._loop = asyncio.get_running_loop()
+        sender, validator = open_outbound(self._settings, client, slots)
         self._courier = Courier(
             AttemptStore(client, rq_worker=self.name, slots=slots),
-            CurlSender(slots),
-            [Secret.parse(self._settings.bootstrap_secret)],
+            sender,
+            validator,
             slots=slots,
             grace=self._settings.grace,
             burst=burst,
@@ -144,24 +145,25 @@ class DeliveryWorker(BaseWorker):
 
 
 def main() -> int:
-    """Run a worker as the Procfile does; the exit status is 1 when calls had to be cut off."""
+    """Run a worker as the Procfile does; the exit status is 1 when calls had to be cut off.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong; the master key is another database's.
+    """
     settings = Settings.from_env(os.environ)
     configure_logging(settings)
-    if not settings.bootstrap_secret:
-        raise ConfigurationError("LQ_BOOTSTRAP_SECRET is required: deliveries are signed with it")
-    Secret.parse(settings.bootstrap_secret)  # complains before Redis is waited for
     connection = connect(settings, answer_within=RQ_ANSWER_WITHIN)
-    _await_redis(connection)
+    _prepare(Administration(connection, settings))
     worker = DeliveryWorker(settings, connection)
     worker.work()
     return 0 if worker.complete else 1
 
 
-def _await_redis(connection: Redis) -> None:
+def _prepare(administration: Administration) -> None:
     while True:
         try:
-            connection.ping()
+            administration.prepare()
             return
-        except RedisError as error:
-            log.warning("storage_unavailable: %s; trying again", type(error).__name__)
+        except StorageUnavailable as error:
+            log.warning("storage_unavailable: %s; trying again", error)
             time.sleep(1)

@@ -12,7 +12,10 @@ from typing import Final
 
 import pycurl
 
+from lambdaqueue.addresses import AddressRules
 from lambdaqueue.outcome import Answer, ErrorClass
+from workers.heads import BadHead, read_head
+from workers.routes import CLOSED, Gate, Route
 from workers.transfers import Ended
 
 __all__ = ["CONNECT_TIMEOUT", "READ_LIMIT", "Exchange", "Outgoing"]
@@ -33,6 +36,10 @@ MAX_HEAD: Final = 64 * 1024
 CONNECT_TIMEOUT: Final = 5000
 """Milliseconds of the deadline that look-up, TCP and TLS handshake may use up (fault F43)."""
 
+PINNED: Final = 1000
+"""Seconds for which libcurl knows the addresses it was told: longer than the longest attempt, as
+it connects again when a kept connection breaks. Every attempt tells them anew."""
+
 OPTIONS: Final = (
     (pycurl.NOSIGNAL, 1),
     (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
@@ -44,6 +51,7 @@ OPTIONS: Final = (
     # Nothing comes from the environment: an empty proxy also overrides http_proxy.
     (pycurl.PROXY, ""),
     (pycurl.NETRC, pycurl.NETRC_IGNORED),
+    (pycurl.DNS_CACHE_TIMEOUT, PINNED),
     # Nothing is unpacked, even if the endpoint ignores `identity`.
     (pycurl.HTTP_CONTENT_DECODING, 0),
     (pycurl.SSL_VERIFYPEER, 1),
@@ -57,8 +65,11 @@ OURS: Final = ("Accept-Encoding: identity", "Expect:", "Content-Type:")
 default (100-continue, a form's type); a Content-Type that the request has goes out all the same."""
 
 
+UNCHECKED: Final = (ErrorClass.BLOCKED_ADDRESS, "the host's addresses were not checked")
+"""libcurl wanted to look the name up by itself."""
+
 FAILURES: Final[Mapping[int, tuple[ErrorClass, str]]] = {
-    pycurl.E_COULDNT_RESOLVE_HOST: (ErrorClass.DNS, "the host name can't be resolved"),
+    pycurl.E_ABORTED_BY_CALLBACK: UNCHECKED,
     pycurl.E_COULDNT_CONNECT: (ErrorClass.CONNECT, "no connection: refused or unreachable"),
     pycurl.E_UNSUPPORTED_PROTOCOL: (ErrorClass.BAD_RESPONSE, "the answer is not HTTP/1"),
     pycurl.E_GOT_NOTHING: (ErrorClass.BAD_RESPONSE, "the connection was closed unanswered"),
@@ -85,6 +96,7 @@ HUGE_HEAD: Final = (
     f"the head has more than {MAX_LINES} lines or {MAX_HEAD} bytes",
 )
 NO_CONNECTION: Final = (ErrorClass.CONNECT, "no connection: the URL can't be used")
+BLOCKED: Final = (ErrorClass.BLOCKED_ADDRESS, CLOSED)
 NO_SESSION: Final = (ErrorClass.TLS, "the endpoint refused the TLS session")
 
 TLS_ALERT: Final = " alert "
@@ -113,41 +125,47 @@ class Outgoing:
 class Exchange:
     """A reused libcurl handle and what the answer has brought so far.
 
-    The place to refuse an address is `pycurl.OPENSOCKETFUNCTION`, in `__init__`: libcurl calls
-    it with the resolved address for each connection it opens, before a packet leaves.
+    `rules` say which addresses it may connect to (`Gate`), `connect_timeout` is milliseconds.
     """
 
     __slots__ = (
         "_chunks",
         "_connect_timeout",
+        "_deadlines",
+        "_gate",
         "_head_length",
         "_length",
         "_lines",
         "_shape",
-        "_timeout",
         "_url",
         "curl",
     )
 
-    def __init__(self, connect_timeout: int, ca_bundle: str) -> None:
+    def __init__(self, rules: AddressRules, connect_timeout: int, ca_bundle: str) -> None:
         self._lines: list[bytes] = []
         self._chunks: list[bytes] = []
         self._head_length = self._length = 0
         self._connect_timeout = connect_timeout
         self._url = ""
-        self._timeout = 0
+        self._deadlines = (0, 0)
         self._shape = ("", False)
         self.curl = pycurl.Curl()
         for option, value in OPTIONS:
             self.curl.setopt(option, value)
-        self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, connect_timeout)
         self.curl.setopt(pycurl.CAINFO, ca_bundle)
+        self._gate = Gate(self.curl, rules)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._receive_head)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._receive)
 
-    def prepare(self, request: Outgoing) -> None:
-        """Set what differs from the request before. Raises ValueError as `send` says."""
+    def prepare(self, request: Outgoing, route: Route, spent: int = 0) -> None:
+        """Set what differs from the request before; `spent` ms of its deadline are over.
+
+        Raises ValueError as `send` says.
+        """
         curl = self.curl
+        self._gate.admit(route)
+        if route.pins:
+            curl.setopt(pycurl.RESOLVE, route.pins)
         curl.setopt(pycurl.HTTPHEADER, _header_lines(request))
         shape = (request.method, bool(request.body))
         if shape == ("HEAD", True):
@@ -159,9 +177,12 @@ class Exchange:
         if request.url != self._url:
             curl.setopt(pycurl.URL, request.url)
             self._url = request.url
-        if request.timeout != self._timeout:
-            curl.setopt(pycurl.TIMEOUT_MS, request.timeout)
-            self._timeout = request.timeout
+        # 0 would mean: none.
+        deadlines = max(request.timeout - spent, 1), max(self._connect_timeout - spent, 1)
+        if deadlines != self._deadlines:
+            curl.setopt(pycurl.TIMEOUT_MS, deadlines[0])
+            curl.setopt(pycurl.CONNECTTIMEOUT_MS, deadlines[1])
+            self._deadlines = deadlines
 
     def _reshape(self, method: str, has_body: bool) -> None:
         """Make it a request with or without a body, and an answer with or without one."""
@@ -190,8 +211,8 @@ class Exchange:
             failure, detail = self._failure(ended, request)
             return Answer(failure=failure, detail=detail, duration=duration)
         try:
-            status, headers = _read_head(self._lines)
-        except _BadHead as bad:
+            status, headers = read_head(self._lines)
+        except BadHead as bad:
             return Answer(failure=ErrorClass.BAD_RESPONSE, detail=str(bad), duration=duration)
         keep = min(request.keep, READ_LIMIT)
         return Answer(
@@ -219,6 +240,8 @@ class Exchange:
 
     def _failure(self, ended: Ended, request: Outgoing) -> tuple[ErrorClass, str]:
         reached = bool(self.curl.getinfo(pycurl.PRIMARY_IP))
+        if self._gate.refused and not reached:
+            return BLOCKED
         if ended.code == pycurl.E_OPERATION_TIMEDOUT:
             return self._timed_out(reached, request)
         if ended.code == pycurl.E_WRITE_ERROR and self._head_is_too_big():
@@ -236,8 +259,6 @@ class Exchange:
         limit = f"within {self._connect_timeout} ms"
         if request.timeout <= self._connect_timeout:
             return total
-        if not reached and not self.curl.getinfo(pycurl.NAMELOOKUP_TIME):
-            return ErrorClass.DNS, f"the host name was not resolved {limit}"
         if not reached:
             return ErrorClass.CONNECT, f"no connection {limit}"
         if self._is_shaking_hands(request.url):
@@ -252,10 +273,6 @@ class Exchange:
         )
 
 
-class _BadHead(Exception):
-    """Raised when the head of an answer is beyond the bounds or contradicts itself."""
-
-
 def _header_lines(request: Outgoing) -> list[str]:
     """Return the headers as libcurl wants them."""
     # "Name:" would remove the header, "Name;" sends it with an empty value.
@@ -265,35 +282,3 @@ def _header_lines(request: Outgoing) -> list[str]:
         raise ValueError("a header contains a line break")
     lines.extend(OURS)
     return lines
-
-
-def _read_head(lines: list[bytes]) -> tuple[int, dict[str, str]]:
-    """Return status and headers of the final answer; a header sent twice is joined by commas.
-
-    `lines` is all that libcurl saw as head: interim (1xx) answers before it, trailers after.
-    """
-    status, headers, ended = 0, dict[str, str](), False
-    for line in lines:
-        if line.startswith(b"HTTP/"):
-            status, headers, ended = int(line[9:12]), {}, False
-        elif len(line) <= len(b"\r\n"):
-            ended = True
-        elif not ended:
-            _add(headers, line.decode("latin-1"))
-    if not ended:
-        raise _BadHead("the head ended too early")
-    if not 100 <= status <= 599:
-        raise _BadHead("the status is not between 100 and 599")
-    return status, headers
-
-
-def _add(headers: dict[str, str], line: str) -> None:
-    name, _, value = line.partition(":")
-    name, value = name.strip().lower(), value.strip()
-    before = headers.setdefault(name, value)
-    if before is value:
-        return
-    if name != "content-length":
-        headers[name] = f"{before}, {value}"
-    elif before != value:
-        raise _BadHead("two different Content-Length")

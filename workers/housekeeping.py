@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rq import Queue, SimpleWorker
+from rq.executions import ExecutionRegistry
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 from rq_scheduler import Scheduler as Timetable
 
-from lambdaqueue import keys
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, RedisError, connect
 from lambdaqueue.errors import StorageUnavailable
@@ -37,7 +37,7 @@ LOOK_EVERY = 10.0
 CHORES = {
     "workers.chores.stir_queues": 60,
     "workers.chores.trim_history": 300,
-    "workers.chores.audit_queues": 600,
+    "workers.chores.inspect_queues": 600,
 }
 """What may run, and every how many seconds it does."""
 
@@ -130,9 +130,7 @@ class Housekeeping:
             try:
                 throw_out(connection)
                 register(connection, anew)
-                Upkeep(connection).limit_history(
-                    keys.DEFAULT_ENVIRONMENT, self._settings.history_max
-                )
+                limit_history(Upkeep(connection), self._settings.history_max)
                 run_due(connection)
                 anew = False
             except (RedisError, StorageUnavailable) as error:
@@ -142,6 +140,12 @@ class Housekeeping:
                 log.exception("housekeeping_broke")
                 anew = True
             self._stopping.wait(LOOK_EVERY)
+
+
+def limit_history(upkeep: Upkeep, most: int) -> None:
+    """Tell every environment how many entries its history may have."""
+    for environment in upkeep.environments():
+        upkeep.limit_history(environment, most)
 
 
 def throw_out(connection: Redis) -> None:
@@ -166,7 +170,8 @@ def register(connection: Redis, anew: bool = True) -> None:
         job_id = JOB_IDS[name]
         if not anew and job_id in timetable:
             continue
-        connection.delete(Job.key_for(job_id))
+        # With the notes of a run that a SIGKILL ended: RQ would keep those for ever.
+        connection.delete(Job.key_for(job_id), ExecutionRegistry.key_template.format(job_id))
         timetable.schedule(
             datetime.now(UTC),
             name,

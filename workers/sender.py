@@ -12,7 +12,10 @@ from typing import Final, Protocol
 import certifi
 
 from lambdaqueue.outcome import Answer
+from lambdaqueue.targets import TargetRules
 from workers.exchange import CONNECT_TIMEOUT, READ_LIMIT, Exchange, Outgoing
+from workers.resolver import DnsResolver, Resolver
+from workers.routes import Route, Router
 from workers.transfers import Transfers
 
 __all__ = ["CONNECT_TIMEOUT", "READ_LIMIT", "CurlSender", "Outgoing", "RecordingSender", "Sender"]
@@ -38,10 +41,12 @@ class Sender(Protocol):
 class CurlSender:
     """Sends through libcurl, with keep-alive, HTTP/1.1 only.
 
-    Made inside a running loop and used from it. `slots` is how many calls are usually out at
-    once; twice as many connections may stay open. `connect_timeout` is milliseconds,
-    `ca_bundle` a PEM file of the authorities to trust (certifi's by default), `transfers` what
-    drives libcurl.
+    Made inside a running loop and used from it. `rules` say which URLs may be called and which
+    addresses dialled; they hold for every attempt, whatever was allowed at push. `slots` is how
+    many calls are usually out at once; twice as many connections may stay open. `resolver` looks
+    names up (the system's name servers by default) and is closed with the sender.
+    `connect_timeout` is milliseconds, `ca_bundle` a PEM file of the authorities to trust
+    (certifi's by default), `transfers` what drives libcurl.
 
     libcurl sends a request again by itself in one case: a kept connection turned out to be
     closed before a byte of the answer came. The endpoint sees the same `webhook-id` then.
@@ -49,12 +54,18 @@ class CurlSender:
 
     def __init__(
         self,
+        rules: TargetRules,
         slots: int = DEFAULT_SLOTS,
+        *,
+        resolver: Resolver | None = None,
         connect_timeout: int = CONNECT_TIMEOUT,
         ca_bundle: str | None = None,
         transfers: Callable[[int], Transfers] = Transfers,
     ) -> None:
         self._transfers = transfers(2 * slots)
+        self._resolver = resolver or DnsResolver()
+        self._router = Router(rules, self._resolver, connect_timeout)
+        self._addresses = rules.addresses
         self._connect_timeout = connect_timeout
         # pycurl's wheel brings its own OpenSSL, which knows no system store.
         self._ca_bundle = ca_bundle or certifi.where()
@@ -63,21 +74,26 @@ class CurlSender:
     async def send(self, request: Outgoing) -> Answer:
         """See `Sender.send`."""
         started = time.monotonic()
+        route = await self._router.find(request.url, request.timeout)
+        spent = _milliseconds_since(started)
+        if not isinstance(route, Route):
+            return Answer(failure=route.failure, detail=route.detail, duration=spent)
         exchange = self._idle.pop() if self._idle else self._new()
         try:
-            exchange.prepare(request)
+            exchange.prepare(request, route, spent)
             ended = await self._transfers.start(exchange.curl)
-            return exchange.answer(ended, request, int((time.monotonic() - started) * 1000))
+            return exchange.answer(ended, request, _milliseconds_since(started))
         finally:
             self._transfers.drop(exchange.curl)
             exchange.clear()
             self._idle.append(exchange)
 
     def _new(self) -> Exchange:
-        return Exchange(self._connect_timeout, self._ca_bundle)
+        return Exchange(self._addresses, self._connect_timeout, self._ca_bundle)
 
     async def close(self) -> None:
         """See `Sender.close`."""
+        await self._resolver.close()
         await self._transfers.close()
         self._idle.clear()
 
@@ -106,6 +122,10 @@ class RecordingSender:
     async def close(self) -> None:
         """See `Sender.close`; `closed` tells that it was called."""
         self.closed = True
+
+
+def _milliseconds_since(started: float) -> int:
+    return int((time.monotonic() - started) * 1000)
 
 
 def _one_by_one(answers: Iterable[Answer] | None) -> Callable[[Outgoing], Answer]:

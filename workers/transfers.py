@@ -194,7 +194,7 @@ class Transfers:
             if handle is not None:
                 handle.cancel()
         self._sockets.close()
-        # libcurl waits here for look-ups that are still out: seconds, with a dead name server.
+        # It says goodbye on every TLS connection: not while the loop waits.
         await asyncio.to_thread(self._multi.close)
 
     def _watch(self, event: int, fd: int, multi: object, data: object) -> None:

@@ -13,15 +13,23 @@ from lambdaqueue.cli.credentials import Credentials
 __all__ = ["banner"]
 
 
-def banner(url: str, credentials: Credentials, data: Path, took: float) -> str:
-    """Return URL, token and secret, and commands that can be copied into any other shell."""
-    token, secret = credentials.token, credentials.secret
-    command = _command()
+def banner(
+    url: str, credentials: Credentials, data: Path, took: float, *, revoked: bool = False
+) -> str:
+    """Return URL, token and secret, and commands that can be copied into any other shell.
+
+    `revoked`: the token that is kept is of no use any more, so how to make one is said instead.
+    """
+    token, secret, command = credentials.token, credentials.secret, _command()
+    shown = token
+    if revoked:
+        token = f"$({command} token create --data {shlex.quote(str(data))} --name NAME)"
+        shown = "was revoked; the line with LQ_TOKEN below makes one, with a NAME of your choice"
     return f"""
 LambdaQueue {__version__} is ready after {took:.1f} s. Ctrl-C stops it; its data stays in {data}
 
   URL     {url}
-  Token   {token}
+  Token   {shown}
   Secret  {secret}
 
 Next, in another shell:

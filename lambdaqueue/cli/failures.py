@@ -9,10 +9,13 @@ __all__ = ["SERVER_MODULES", "ApiError", "ServerNotInstalled", "UsageError"]
 SERVER_MODULES = (
     "certifi",
     "croniter",
+    "cryptography",
     "flask",
     "gevent",
     "gunicorn",
+    "hiredis",
     "marshmallow",
+    "pycares",
     "pycurl",
     "redis",
     "rq",

@@ -1,17 +1,20 @@
-"""`lambdaqueue listen`: a sample endpoint that verifies signatures and prints deliveries."""
+"""`lambdaqueue listen`: a sample endpoint that answers validation, verifies and prints deliveries.
+
+What it decides is in `endpoint`; here it is listened, read, printed and answered.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from socket import AF_INET, AF_INET6
 from typing import Any
 from urllib.parse import unquote
@@ -19,30 +22,39 @@ from urllib.parse import unquote
 from lambdaqueue import __version__
 from lambdaqueue.cli.credentials import Credentials
 from lambdaqueue.cli.durations import duration
+from lambdaqueue.cli.endpoint import Endpoint, Verdict
 from lambdaqueue.cli.terminal import printable
 from lambdaqueue.errors import ConfigurationError
 from lambdaqueue.instants import parse_instant
-from lambdaqueue.signing import InvalidSignature, Secret, verify
+from lambdaqueue.signing import Secret
 
-__all__ = ["Endpoint", "Listener", "configure", "run"]
+__all__ = ["Listener", "configure", "run"]
+
+BASE_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 BODY_SHOWN = 200
 """Characters of a body that are printed."""
 
+HTTP_PORT = 80
+"""The port that a URL needn't name."""
+
 LARGEST_BODY = 64 * 1024 * 1024
 """The largest payload that an operator may allow, in bytes."""
-
-REMEMBERED = 10_000
-"""Deliveries whose attempts are counted for --fail-first."""
 
 EPILOG = """\
 examples:
   lambdaqueue listen                          answers 200 at once
   lambdaqueue listen --fail-first 2           the first two attempts of each delivery get 500
   lambdaqueue listen --status 503 --delay 2s  answers 503 after two seconds
+  lambdaqueue listen --v1                     as an endpoint with the JavaScript SDK would
 
 The secret is --secret, else LQ_SECRET, else the one in ./.lambdaqueue/credentials. Where one is
-known, deliveries with a wrong signature or without one get 401.
+known, deliveries with a wrong signature or without one get 401. Without one no target is validated,
+so nothing is delivered unless the queue skips validation.
+
+It answers validation for its own URLs only: those of the loopback address that it listens on, and
+LQ_BASE_URL (like https://example.com, or with a prefix of the path that the proxy before it takes
+away). On other addresses, and without LQ_BASE_URL, it can't know them and answers for any.
 """
 
 
@@ -56,14 +68,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--delay", type=duration, default=0, metavar="TIME", help="before answering: 500ms, 10s")
     add("--fail-first", type=int, default=0, metavar="N", help="attempts of each that get 500")
     add("--secret", action="append", metavar="whsec_…", help="twice while one is being rotated")
+    add("--v1", action="store_true", help="prove and verify by x-lq-signature alone")
 
 
 def run(args: argparse.Namespace) -> int:
     """Listen until Ctrl-C."""
     secrets, source = _secrets(args.secret, os.environ)
-    endpoint = Endpoint(secrets, args.status, args.delay / 1_000, args.fail_first)
+    endpoint = Endpoint(secrets, args.status, args.delay / 1_000, args.fail_first, args.v1)
+    base_url = _base_url(os.environ.get("LQ_BASE_URL", ""))
     try:
-        listener = Listener((args.host, args.port), endpoint)
+        listener = Listener((args.host, args.port), endpoint, base_url)
     except OSError as error:
         raise ConfigurationError(
             f"can't listen on {args.host}:{args.port}: {error.strerror}. "
@@ -78,65 +92,42 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What to answer, and why, in a few words for the line that is printed."""
-
-    status: int
-    words: str
-
-
-@dataclass(slots=True)
-class Endpoint:
-    """Decides what a delivery gets. `delay` is seconds."""
-
-    secrets: list[Secret]
-    status: int = 200
-    delay: float = 0.0
-    fail_first: int = 0
-    _attempts: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def judge(self, headers: Mapping[str, str], body: bytes, now: float) -> Verdict:
-        """Verify the delivery, received at `now` (Unix s), and choose its answer."""
-        words = "unverified (no secret known)"
-        if self.secrets:
-            try:
-                verify(self.secrets, headers, body, now)
-            except InvalidSignature as error:
-                unsigned = "webhook-signature" not in headers
-                return Verdict(401, "UNSIGNED" if unsigned else f"WRONG SIGNATURE ({error})")
-            words = "verified"
-        if self._count(headers.get("webhook-id", "")) <= self.fail_first:
-            return Verdict(500, f"{words}, failed on purpose")
-        return Verdict(self.status, words)
-
-    def _count(self, message_id: str) -> int:
-        with self._lock:
-            count = self._attempts.pop(message_id, 0) + 1
-            self._attempts[message_id] = count
-            if len(self._attempts) > REMEMBERED:
-                self._attempts.popitem(last=False)
-        return count
-
-
 class Listener(ThreadingHTTPServer):
     """An HTTP server with one endpoint at every path."""
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], endpoint: Endpoint) -> None:
+    def __init__(self, address: tuple[str, int], endpoint: Endpoint, base_url: str = "") -> None:
         self.address_family = AF_INET6 if ":" in address[0] else AF_INET
         self.endpoint = endpoint
+        self.base_url = base_url
         self.closing = threading.Event()
         super().__init__(address, _Handler)
 
     @property
     def url(self) -> str:
         """Where it is reached."""
-        host, port = self.server_address[:2]
-        return f"http://[{host!s}]:{port}/" if ":" in str(host) else f"http://{host!s}:{port}/"
+        return f"{self._origin}/"
+
+    @property
+    def _origin(self) -> str:
+        host, port = str(self.server_address[0]), self.server_address[1]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def spellings(self, path: str) -> list[str] | None:
+        """Return the URLs that `path` has here; None when nothing is known of them."""
+        origins = [self.base_url] if self.base_url else []
+        if ip_address(str(self.server_address[0])).is_loopback:
+            port = self.server_address[1]
+            origins += [self._origin, f"http://localhost:{port}"]
+            if port == HTTP_PORT:
+                origins += [origin.removesuffix(f":{port}") for origin in origins[-2:]]
+        if not origins:
+            return None
+        # A URL without a path asks for "/" as well.
+        paths = [path, path[1:]] if path.partition("?")[0] == "/" else [path]
+        return [origin + path for origin in origins for path in paths]
 
     def server_close(self) -> None:
         """Close the socket and let those go who still wait to answer."""
@@ -166,37 +157,53 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        headers, path = self._headers(), self._path()
         endpoint = self.server.endpoint
-        verdict = endpoint.judge(headers, body, received)
-        print(_line(self.command, self.path, headers, body, received, verdict), flush=True)
-        if endpoint.delay:
+        asked_to_prove = endpoint.asked_to_prove(self.command, headers)
+        if asked_to_prove:
+            verdict = endpoint.prove(headers, received, self.server.spellings(path))
+        else:
+            verdict = endpoint.judge(headers, body, received)
+        print(_line(self.command, path, headers, body, received, verdict), flush=True)
+        if endpoint.delay and not asked_to_prove:
             self.server.closing.wait(endpoint.delay)
-        self._answer(verdict.status, verdict.words)
+        self._answer(verdict)
 
-    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
+    do_GET = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_POST
+
+    def _headers(self) -> dict[str, str]:
+        """Return the headers, names in lower case; one that was sent twice is joined by ", "."""
+        names = dict.fromkeys(name.lower() for name in self.headers)
+        return {name: ", ".join(self.headers.get_all(name, [])) for name in names}
+
+    def _path(self) -> str:
+        """Return path and query as they were sent: `self.path` has only one slash in front."""
+        return self.requestline.split()[1]
 
     def _body(self) -> bytes | None:
         """Return the body; None when it can't be read and that was answered."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not length.isdecimal():
             self.close_connection = True
-            self._answer(411, "a Content-Length is needed")
+            self._answer(Verdict(411, "a Content-Length is needed"))
         elif int(length) > LARGEST_BODY:
             self.close_connection = True
-            self._answer(413, "too large")
+            self._answer(Verdict(413, "too large"))
         else:
             return self.rfile.read(int(length))
         return None
 
-    def _answer(self, status: int, words: str) -> None:
-        text = f"{words}\n".encode() if _has_body(status) else b""
-        self.send_response(status)
-        if _has_body(status):
+    def _answer(self, verdict: Verdict) -> None:
+        text = f"{verdict.words}\n".encode()
+        self.send_response(verdict.status)
+        for name, value in verdict.headers:
+            self.send_header(name, value)
+        if _has_body(verdict.status):
             self.send_header("Content-Type", "text/plain; charset=utf-8")
             self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text)
+        if _has_body(verdict.status) and self.command != "HEAD":
+            self.wfile.write(text)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing: `do_POST` prints its own line."""
@@ -256,6 +263,13 @@ def _secrets(given: list[str] | None, env: Mapping[str, str]) -> tuple[list[Secr
     if kept is not None:
         return [Secret.parse(kept.secret)], "verifying with ./.lambdaqueue/credentials"
     return [], "no secret known: nothing is verified; give one with --secret"
+
+
+def _base_url(text: str) -> str:
+    """Check LQ_BASE_URL; return it without a slash at its end."""
+    if text and BASE_URL.fullmatch(text) is None:
+        raise ConfigurationError("LQ_BASE_URL is an http(s) URL without query and fragment")
+    return text.rstrip("/")
 
 
 def _status(text: str) -> int:

@@ -7,16 +7,22 @@ import os
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lambdaqueue import keys
+from lambdaqueue.administration import Administration
 from lambdaqueue.cli.banner import banner
 from lambdaqueue.cli.credentials import DATA, Credentials
+from lambdaqueue.cli.local import forget_redis, opened, performer, prepared, tell_redis
+from lambdaqueue.cli.master_keys import MasterKeys
 from lambdaqueue.cli.readiness import readiness
 from lambdaqueue.cli.server import require_server, server_env, server_root
+from lambdaqueue.cli.token import every_token
 from lambdaqueue.config import Settings
 from lambdaqueue.embedded import EmbeddedRedis
-from lambdaqueue.errors import ConfigurationError
+from lambdaqueue.errors import ConfigurationError, StorageUnavailable
+from lambdaqueue.identity import Actor, Token
 from lambdaqueue.supervisor import ChildSpec, Supervisor
 
 __all__ = ["configure", "run"]
@@ -29,8 +35,10 @@ LOOK_EVERY = 0.05
 
 EPILOG = """\
 Redis is REDIS_URL if that is set, else a redis-server of its own with its data in --data. Token
-and secret are kept in --data too; LQ_BOOTSTRAP_TOKEN and LQ_BOOTSTRAP_SECRET fix them. Ctrl-C
-drains for LQ_GRACE seconds (10) and stops everything; a second Ctrl-C does not wait.
+and secret are made at the first start and kept in --data/credentials; LQ_BOOTSTRAP_TOKEN and
+LQ_BOOTSTRAP_SECRET fix them. The master key is LQ_MASTER_KEYS if that is set, else one that is
+made and kept in --data/master_keys: without it the secrets can't be read any more. Ctrl-C drains
+for LQ_GRACE seconds (10) and stops everything; a second Ctrl-C does not wait.
 """
 
 
@@ -82,19 +90,24 @@ class Stack:
         try:
             return self._supervise(redis)
         finally:
+            forget_redis(self.data)
             redis.release()
 
     def _supervise(self, redis: EmbeddedRedis | None) -> int:
         grace = Settings.from_env(os.environ).grace  # Complains before anything is kept.
+        master_keys = MasterKeys.keep(self.data, os.environ)
         credentials = Credentials.keep(self.data, os.environ)
-        env = self._env(credentials, redis.url if redis else os.environ["REDIS_URL"])
+        env = self._env(redis.url if redis else os.environ["REDIS_URL"], credentials, master_keys)
+        administration = opened(Settings.from_env(env))
         began = time.monotonic()
         with Supervisor(grace) as supervisor:
-            if redis is None or self._start_redis(supervisor, redis):
+            if (redis is None or self._start_redis(supervisor, redis)) and self._prepare(
+                supervisor, administration, master_keys
+            ):
                 self._start_others(supervisor, env)
                 if self._wait_until_ready(supervisor):
                     took = time.monotonic() - began
-                    _say(banner(self.url, credentials, self.data, took))
+                    self._say_how_to_use_it(administration, credentials, took)
                     supervisor.wait_for_signal()
             _say(f"Stopping; what is being delivered has {grace:g} s to finish ...")
             code = supervisor.drain()
@@ -109,9 +122,34 @@ class Stack:
         while supervisor.turn(LOOK_EVERY):
             answer = redis.ping()
             if answer.startswith(b"+PONG"):
+                tell_redis(self.data, redis.url)
                 return True
             if time.monotonic() > deadline and not answer.startswith(b"-LOADING"):
                 raise ConfigurationError(f"Redis does not come up:\n{redis.last_words()}")
+        return False
+
+    def _prepare(
+        self, supervisor: Supervisor, administration: Administration, master_keys: MasterKeys
+    ) -> bool:
+        """Make the first environment; False when the end was asked for meanwhile.
+
+        Here, before there are children that a wrong master key would end again and again.
+        """
+        deadline = time.monotonic() + READY_TIMEOUT
+        waiting = False
+        while supervisor.turn(LOOK_EVERY):
+            try:
+                prepared(administration, master_keys)
+                return True
+            except StorageUnavailable as error:
+                if time.monotonic() > deadline:
+                    raise ConfigurationError(
+                        f"{error}: start the one that REDIS_URL names, or unset REDIS_URL to have "
+                        "one of its own"
+                    ) from error
+                if not waiting:
+                    _say(f"Waiting for Redis: {error} ...")
+                waiting = True
         return False
 
     def _start_others(self, supervisor: Supervisor, env: dict[str, str]) -> None:
@@ -136,11 +174,35 @@ class Stack:
                 raise ConfigurationError(f"not ready after {READY_TIMEOUT:g} s: {found}")
         return False
 
-    def _env(self, credentials: Credentials, redis_url: str) -> dict[str, str]:
-        defaults = {"LQ_PUBLIC_URL": self.url, "LQ_DEVELOPMENT": "1"}
+    def _say_how_to_use_it(
+        self, administration: Administration, credentials: Credentials, took: float
+    ) -> None:
+        """Print what is true now: since the first start both may have been replaced."""
+        actor = Actor(keys.DEFAULT_ENVIRONMENT, performer("up"))
+        current = administration.secret(actor).secret.reveal()
+        credentials = replace(credentials, secret=current)
+        credentials.save(self.data)
+        revoked = not _counts(credentials.token, administration)
+        _say(banner(self.url, credentials, self.data, took, revoked=revoked))
+
+    def _env(
+        self, redis_url: str, credentials: Credentials, master_keys: MasterKeys
+    ) -> dict[str, str]:
+        defaults = {
+            "LQ_PUBLIC_URL": self.url,
+            "LQ_DEVELOPMENT": "1",
+            "LQ_ALLOW_UNVALIDATED": "1",
+        }
         given = {name: value for name, value in os.environ.items() if value}
-        mine = {"REDIS_URL": redis_url, **credentials.env()}
+        mine = {"REDIS_URL": redis_url, **credentials.env(), **master_keys.env()}
         return server_env({**defaults, **given, **mine}, self.root)
+
+
+def _counts(text: str, administration: Administration) -> bool:
+    """Tell whether a token was neither revoked nor replaced."""
+    token = Token.parse(text)
+    known = every_token(administration, keys.DEFAULT_ENVIRONMENT)
+    return token is not None and any(info.is_of(token) for info in known)
 
 
 def _free_port(host: str, port: int) -> int:

@@ -5,8 +5,9 @@
 -- ARGV  1 now or '', 2 worker, 3 claim number, 4 most, 5 RQ worker's name or '' for a
 --       stock worker, whose books RQ keeps itself, 6 lease in ms,
 --       then the RQ job ids to take, for a stock worker that has popped its job itself
--- Returns  {'claimed' | 'suspended' | 'dead', now, held back, settings, job…}: settings is
---       {queue ref, its settings or '', its environment's retry or '', …}; each job is {field, value, …}
+-- Returns  {'claimed' | 'suspended' | 'dead', now, held back, queues, environments, job…}: queues is
+--       {ref, settings or '', its own secret or '', …}, environments {id, retry or '', secret or '',
+--       the previous one while that counts or '', …}; each job is {field, value, …}
 -- Why   the same claim number gets the same jobs again, so a lost reply loses none. Paused
 --       queues, cancelled jobs and max ages are looked at here again: pausing bites at once.
 --       It begins with a removing command: its writes then pass when Redis is full.
@@ -20,18 +21,29 @@ if me.dead or not redis.call('ZSCORE', WORKERS, worker) then return {'dead'} end
 local lease_now = tonumber(redis.call('HGET', SEQ, 'lease_ms') or 0)
 redis.call('ZADD', WORKERS, lease_now, worker)
 
-local jobs, settings, seen = {}, {}, {}
+local jobs, queues, environments, seen = {}, {}, {}, {}
 local claimed, held, started = {}, {}, {}
 local held_back = 0
 
+local function append(list, ...)
+  for _, value in ipairs({...}) do list[#list + 1] = value end
+end
+
+-- What all jobs of a queue, and of an environment, share goes out once.
+local function tell_of(q)
+  if seen[q.ref] then return end
+  seen[q.ref] = true
+  append(queues, q.ref, q.settings, q.secret)
+  if seen[q.env] then return end
+  seen[q.env] = true
+  local found = fetch(q.environment, 'retry', 'secret', 'previous', 'previous_until')
+  local previous = tonumber(found.previous_until or 0) > now and found.previous
+  append(environments, q.env, found.retry or '', found.secret or '', previous or '')
+end
+
 local function hand_out(q, id, job)
   local stored = redis.call('HMGET', q.payloads, id, id .. '#')
-  if not seen[q.ref] then
-    seen[q.ref] = true
-    settings[#settings + 1] = q.ref
-    settings[#settings + 1] = q.settings
-    settings[#settings + 1] = redis.call('HGET', q.environment, 'retry') or ''
-  end
+  tell_of(q)
   local row = { 'id', id, 'queue', q.ref, 'version', job.version, 'token', job.token,
     'attempt', job.attempt, 'first', job.first or job.due, 'spec', stored[1] or '\n' }
   local at = #row
@@ -95,11 +107,13 @@ if me.claim == number then
       hand_out(open_queue(ref_of(id, job.queue)), id, job)
     end
   end
-  return {'claimed', int(now), '0', settings, unpack(jobs)}
+  return {'claimed', int(now), '0', queues, environments, unpack(jobs)}
 end
 
 -- A copy of an older call that the network held back: nobody would get the jobs.
-if tonumber(number) < tonumber(me.claim or 0) then return {'claimed', int(now), '0', settings} end
+if tonumber(number) < tonumber(me.claim or 0) then
+  return {'claimed', int(now), '0', queues, environments}
+end
 
 if redis.call('EXISTS', SUSPENDED) == 1 then return {'suspended'} end
 local entries = {}
@@ -116,4 +130,4 @@ end
 if #started > 0 then redis.call('ZADD', WIP, unpack(started)) end
 redis.call('HSET', KEYS[10], 'claim', number, 'claimed', table.concat(claimed, ' '))
 settle_queues(now)
-return {'claimed', int(now), tostring(held_back), settings, unpack(jobs)}
+return {'claimed', int(now), tostring(held_back), queues, environments, unpack(jobs)}

@@ -1,11 +1,14 @@
--- include: clock names requests queues line
+-- include: clock names requests queues line auditing
 -- Change a queue's settings, or pause and resume it.
 --
 -- KEYS  10 request
--- ARGV  1 now or '', 2 queue ref, 3 settings as JSON it was made from or '*', then field, value, …
---       of the queue's hash; an empty value removes the field
+-- ARGV  1 now or '', 2 queue ref, 3 settings as JSON it was made from or '*', 4 actor's name,
+--       5 its address or '', 6 action, then field, value, … of the queue's hash; an empty value
+--       removes the field
 -- Returns  {'configured' | 'conflict'}
 -- Why   compare and set, so two changes at once don't undo each other. Lifting a hold admits.
+--       It begins with a removing command: an operator pauses queues, and removes environments,
+--       just when Redis is full.
 
 local first_answer = recall(KEYS[10])
 if first_answer then return first_answer end
@@ -14,12 +17,14 @@ if ARGV[3] ~= '*' and q.settings ~= ARGV[3] then
   return {'conflict'}
 end
 
+redis.call('ZREM', READY, '')
 found_queue(q, now)
-for i = 4, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', q.key, ARGV[i])
   else redis.call('HSET', q.key, ARGV[i], ARGV[i + 1]) end
   if ARGV[i] == 'paused' then q.paused = ARGV[i + 1] == '1' end
 end
 q.stirred = true
+note(q.env, now, ARGV[4], ARGV[5], ARGV[6], q.name)
 settle_queues(now)
 return remember(KEYS[10], {'configured'})

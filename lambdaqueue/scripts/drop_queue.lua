@@ -1,7 +1,7 @@
--- include: clock names queues line endings
+-- include: clock names queues line endings auditing
 -- Forget a queue without jobs: its settings, its history, its counters.
 --
--- ARGV  1 queue ref
+-- ARGV  1 queue ref, 2 now or '', 3 actor's name, 4 its address or ''
 -- Returns  {'dropped' | 'busy' | 'absent' | 'more'}: 'more' asks for another call
 -- Why   the entries go in steps, because a script must not hold Redis for long.
 
@@ -15,4 +15,5 @@ end
 redis.call('DEL', q.key, q.history .. 'c', q.history .. 'f', q.latest)
 redis.call('ZREM', q.queues, q.name)
 redis.call('ZREM', WAKE, q.ref)
+note(q.env, clock(ARGV[2]), ARGV[3], ARGV[4], 'queue.delete', q.name)
 return {'dropped'}

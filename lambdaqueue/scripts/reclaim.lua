@@ -17,7 +17,7 @@ local lost, dead = 0, 0
 -- The record of an attempt whose end nobody saw.
 local function log_loss(q, id, job)
   local log = redis.call('HGET', q.payloads, id .. '#')
-  log = log and cjson.decode(log) or {}
+  log = log and log ~= '' and cjson.decode(log) or {}
   log[#log + 1] = { n = tonumber(job.attempt), at = tonumber(job.started),
     ms = math.max(0, now - tonumber(job.started)), e = 'lost: the worker died' }
   if #log > 20 then table.remove(log, 1) end

@@ -84,6 +84,9 @@ local function settle(outcome)
   if me.suspect == outcome.id then redis.call('HDEL', KEYS[10], 'suspect') end
   count(q, 'running', -1)
   q.stirred = true
+  -- What the queue's newest failure was, until something succeeds again.
+  if outcome.kind == 'completed' then q.error = ''
+  elseif outcome.error ~= '' then q.error = int(now) .. ' ' .. outcome.error end
   apply(q, job, outcome)
   adapt_window(q, outcome)
   return 'settled'

@@ -1,4 +1,4 @@
-"""Tokens, scopes, hosts, methods, and the shape of errors."""
+"""Tokens, hosts, methods, and the shape of errors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pytest
 
 from api import create_app
 from lambdaqueue.config import Settings
-from lambdaqueue.service import Identity, Service
-from tests.api.conftest import TARGET, TOKEN, Api
+from tests.api.conftest import MASTER_KEY, TARGET, TOKEN, Api, parts_of
 
 QUEUES = "/api/v1/queues"
 OTHER = TOKEN[:-1] + "Z"
@@ -70,54 +69,6 @@ def test_unauthorized(api: Api, headers: dict[str, str]) -> None:
         }
 
 
-class OneScope(Service):
-    """A service whose only token has only one scope."""
-
-    scope = "read"
-
-    def authenticate(self, token: str) -> Identity | None:
-        return Identity("default", frozenset({self.scope}), "narrow")
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "scope"),
-    [
-        ("POST", "/queues/mail/items", "push"),
-        ("POST", "/queues/mail/items/batch", "push"),
-        ("GET", "/queues/mail/items", "read"),
-        ("GET", "/items/x", "read"),
-        ("PATCH", "/items/x", "push"),
-        ("DELETE", "/items/x", "push"),
-        ("POST", "/items/x/run", "push"),
-        ("GET", "/queues/mail/items/byKey/k", "read"),
-        ("PATCH", "/queues/mail/items/byKey/k", "push"),
-        ("DELETE", "/queues/mail/items/byKey/k", "push"),
-        ("GET", "/queues", "read"),
-        ("GET", "/queues/mail", "read"),
-        ("PUT", "/queues/mail", "manage"),
-        ("PATCH", "/queues/mail", "manage"),
-        ("DELETE", "/queues/mail", "manage"),
-        ("POST", "/queues/mail/pause", "manage"),
-        ("POST", "/queues/mail/resume", "manage"),
-        ("GET", "/queues/mail/history", "read"),
-    ],
-)
-def test_scopes(
-    settings: Settings,
-    service: Service,
-    monkeypatch: pytest.MonkeyPatch,
-    method: str,
-    path: str,
-    scope: str,
-) -> None:
-    monkeypatch.setattr(service, "__class__", OneScope)
-    api = Api(create_app(settings, service))
-    for held in ("push", "read", "manage"):
-        monkeypatch.setattr(OneScope, "scope", held)
-        status = api(method, path, json={}).status_code
-        assert (status == 403) is (held != scope)
-
-
 @pytest.mark.parametrize(
     ("host", "status"),
     [
@@ -140,12 +91,12 @@ def test_scopes(
         ("\xe9", 400),
     ],
 )
-def test_hosts(settings: Settings, service: Service, host: str, status: int) -> None:
+def test_hosts(settings: Settings, host: str, status: int) -> None:
     """B97."""
     settings = dataclasses.replace(
         settings, public_url="https://jobs.example.com", trusted_hosts=("other.example.com",)
     )
-    api = Api(create_app(settings, service))
+    api = Api(create_app(settings))
     auth = {"Authorization": f"Bearer {TOKEN}", "X-Forwarded-Host": "localhost"}
     response = api.raw("GET", QUEUES, headers=auth, environ_overrides={"HTTP_HOST": host})
     assert response.status_code == status
@@ -153,11 +104,11 @@ def test_hosts(settings: Settings, service: Service, host: str, status: int) -> 
         assert api.raw("GET", path, environ_overrides={"HTTP_HOST": host}).status_code == 200
 
 
-def test_loopback_names_need_development(settings: Settings, service: Service) -> None:
+def test_loopback_names_need_development(settings: Settings) -> None:
     settings = dataclasses.replace(
         settings, public_url="https://jobs.example.com", development=False
     )
-    api = Api(create_app(settings, service))
+    api = Api(create_app(settings))
     assert api("GET", "/queues").status_code == 400
 
 
@@ -221,7 +172,12 @@ def test_health(api: Api) -> None:
 
 def test_redis_away(tmp_path_factory: pytest.TempPathFactory) -> None:
     missing = tmp_path_factory.mktemp("none") / "redis.sock"
-    settings = Settings(redis_url=f"unix://{missing}", bootstrap_token=TOKEN, development=True)
+    settings = Settings(
+        redis_url=f"unix://{missing}",
+        bootstrap_token=TOKEN,
+        master_keys=(MASTER_KEY,),
+        development=True,
+    )
     api = Api(create_app(settings))
     for response in (
         api("GET", "/queues"),
@@ -238,12 +194,12 @@ def test_redis_away(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def test_a_mistake_of_ours_tells_nothing(
-    api: Api, service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(service, "queue", broken)
+    monkeypatch.setattr(parts_of(api.app).service, "queue", broken)
     response = api.app.test_client().get(
         f"{QUEUES}/mail", headers={"Authorization": f"Bearer {TOKEN}"}
     )

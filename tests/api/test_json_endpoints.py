@@ -17,6 +17,9 @@ ENDPOINTS = [
     ("PATCH", "/queues/mail/items/byKey/k"),
     ("PUT", "/queues/mail"),
     ("PATCH", "/queues/mail"),
+    ("POST", "/tokens"),
+    ("PATCH", "/environment"),
+    ("POST", "/secret/rotate"),
 ]
 
 

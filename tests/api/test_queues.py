@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import pytest
+import redis
 
-from tests.api.conftest import TARGET, Api, paths
+from api import create_app
+from lambdaqueue import keys
+from lambdaqueue.config import Settings
+from tests.api.conftest import TARGET, Api, codes, paths
 
 DEFAULTS = {
     "successStatus": "200-299",
@@ -14,6 +19,7 @@ DEFAULTS = {
     "failedLimit": 10_000,
     "historyDays": 30,
     "resultBytes": 4_096,
+    "validation": "required",
 }
 
 
@@ -98,6 +104,51 @@ def test_bad_settings(api: Api, field: str, value: object) -> None:
         response = api(method, "/queues/mail", json={field: value})
         assert response.status_code == 422
         assert paths(response)[0][0] == field
+
+
+class TestValidation:
+    @pytest.fixture
+    def lenient(self, settings: Settings) -> Api:
+        """An app whose operator allows targets that prove nothing."""
+        return Api(create_app(dataclasses.replace(settings, allow_unvalidated=True)))
+
+    def test_allowed(self, lenient: Api) -> None:
+        made = lenient("PUT", "/queues/mail", json={"validation": "none"}).json or {}
+        assert made["validation"] == "none"
+        assert (lenient("GET", "/queues/mail").json or {})["validation"] == "none"
+        kept = lenient("PATCH", "/queues/mail", json={"timeout": 5_000}).json or {}
+        assert kept["validation"] == "none"
+        for method, body in (("PATCH", {"validation": None}), ("PUT", {"timeout": 5_000})):
+            lenient("PUT", "/queues/mail", json={"validation": "none"})
+            back = lenient(method, "/queues/mail", json=body).json or {}
+            assert back["validation"] == "required"
+
+    def test_not_allowed(self, api: Api) -> None:
+        for method in ("PUT", "PATCH"):
+            response = api(method, "/queues/mail", json={"validation": "none"})
+            assert response.status_code == 422
+            assert (paths(response), codes(response)) == ([["validation"]], ["not_allowed_here"])
+            assert "LQ_ALLOW_UNVALIDATED" in response.text
+            assert api("GET", "/queues/mail").status_code == 404
+        assert api("PUT", "/queues/mail", json={"validation": "required"}).status_code == 200
+
+    @pytest.mark.parametrize("value", ["None", "", "off", True, 0, [], {}])
+    def test_bad(self, lenient: Api, value: object) -> None:
+        response = lenient("PUT", "/queues/mail", json={"validation": value})
+        assert response.status_code == 422
+        assert (paths(response), codes(response)) == ([["validation"]], ["not_a_choice"])
+
+
+def test_last_error(api: Api, redis_url: str) -> None:
+    api("PUT", "/queues/mail", json={})
+    assert "lastError" not in (api("GET", "/queues/mail").json or {})
+    with redis.Redis.from_url(redis_url) as client:
+        stored = "1700000000250 unverified: the answer has no proof"
+        client.hset(keys.queue(keys.DEFAULT_ENVIRONMENT, "mail"), "error", stored)
+    shown = {"error": "unverified: the answer has no proof", "at": "2023-11-14T22:13:20.250Z"}
+    assert (api("GET", "/queues/mail").json or {})["lastError"] == shown
+    (listed,) = (api("GET", "/queues").json or {})["queues"]
+    assert listed["lastError"] == shown
 
 
 def test_pause_and_resume(api: Api) -> None:

@@ -4,101 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from api import server
-from tests.api.conftest import TARGET, TOKEN
+from tests.api.conftest import MASTER_KEY, TOKEN
+from tests.api.web import HEAD, PUSH, Web, read_answer
 from tests.waiting import until
-
-ROOT = Path(__file__).parents[2]
-PUSH = "POST /api/v1/queues/mail/items HTTP/1.1"
-HEAD = (
-    f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
-    f"Content-Type: application/json\r\nx-lq-target: {TARGET}\r\n"
-)
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        assert self.headers["content-type"] == "application/json"
-        assert self.headers["x-request-id"]
-        return json.loads(self.body)
-
-
-class Web:
-    """gunicorn on the real configuration, and connections to it."""
-
-    def __init__(self, redis_url: str, log: Path) -> None:
-        self.log = log
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        command = [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "api/gunicorn.py")]
-        command += ["--bind", f"fd://{self.listener.fileno()}", "api:create_app()"]
-        environment = {
-            **os.environ,
-            "REDIS_URL": redis_url,
-            "LQ_BOOTSTRAP_TOKEN": TOKEN,
-            "LQ_DEVELOPMENT": "1",
-            "LQ_LOG_LEVEL": "DEBUG",
-            "LQ_GRACE": "5",
-        }
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdout=output,
-                stderr=output,
-                pass_fds=(self.listener.fileno(),),
-            )
-
-    def workers(self) -> list[int]:
-        """The process ids of all workers ever started."""
-        return [int(pid) for pid in re.findall(r"worker with pid: (\d+)", self.log.read_text())]
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(self.listener.getsockname(), timeout=20)
-
-    def ask(self, request: bytes | str) -> Answer:
-        """Send raw bytes on a connection of their own, and return the answer."""
-        with self.connect() as sock:
-            sock.sendall(request.encode("latin-1") if isinstance(request, str) else request)
-            return read_answer(sock)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
-        self.listener.close()
-
-
-def read_answer(sock: socket.socket, *, bodiless: bool = False) -> Answer:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        chunk = sock.recv(65_536)
-        assert chunk, f"closed after {data!r}"
-        data += chunk
-    head, _, body = data.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {
-        name.lower(): value.strip() for name, _, value in (li.partition(":") for li in lines)
-    }
-    while not bodiless and len(body) < int(headers["content-length"]):
-        body += sock.recv(65_536)
-    return Answer(int(first.split()[1]), headers, body)
 
 
 @pytest.fixture
@@ -235,6 +152,17 @@ def test_a_killed_worker_is_replaced(web: Web) -> None:
     os.kill(worker, signal.SIGKILL)
     until(lambda: len(web.workers()) > 1, "a new worker")
     assert web.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+
+
+def test_secrets_are_not_logged(web: Web) -> None:
+    secret = web.ask(f"GET /api/v1/secret HTTP/1.1\r\n{HEAD}\r\n").json["secret"]
+    other = TOKEN[:13] + "Z" * 43
+    for name, value in (("Authorization", f"Bearer {other}"), ("Bearer", other)):
+        request = f"GET /api/v1/queues HTTP/1.1\r\nHost: localhost\r\n{name}: {value}\r\n\r\n"
+        assert web.ask(request).status == 401
+    log = web.log.read_text()
+    for confidential in (secret.removeprefix("whsec_"), TOKEN[13:], other[13:], MASTER_KEY):
+        assert confidential not in log
 
 
 class TestPatientSocket:

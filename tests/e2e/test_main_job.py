@@ -25,8 +25,9 @@ import redis
 import requests
 
 from lambdaqueue.embedded import EmbeddedRedis
+from tests.operator import MASTER_KEY, SECRET, TOKEN
 from tests.waiting import until, wait_for_exit
-from tests.workers.stage import ROOT, SECRET, TOKEN
+from tests.workers.stage import ROOT
 
 COMMAND = [sys.executable, "-m", "lambdaqueue"]
 ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -281,14 +282,38 @@ def test_failures_to_the_end_are_failed(system: System) -> None:
     assert (info["completed"], info["failed"], info["waiting"]) == (0, 1, 0)
 
 
-def test_wrong_signatures_are_seen(system: System) -> None:
+def test_an_endpoint_with_another_secret_gets_nothing(system: System) -> None:
     listener = system.run("listen-wrong", "listen", "--port", "0", LQ_SECRET=SECRET)
     listener.wait_for("Stop with Ctrl-C")
     found = re.search(r"http://127\.0\.0\.1:\d+/", listener.text)
     assert found is not None
     item = system.push(found[0], "wrong", x_lq_retry='{"retries": 0}')
+    error = system.until_state(item["id"], "FAILED")["error"]
+    assert error == "unverified: the endpoint answered 401 to the validation request"
+    assert listener.lines("validation REFUSED")
+    assert not listener.lines("POST")
+    assert system.call("GET", "/queues/wrong").json()["lastError"]["error"] == error
+
+
+def test_wrong_signatures_are_seen(system: System) -> None:
+    """A queue without validation signs with a secret of its own."""
+    listener = system.run("listen-own", "listen", "--port", "0", LQ_SECRET=SECRET)
+    listener.wait_for("Stop with Ctrl-C")
+    found = re.search(r"http://127\.0\.0\.1:\d+/", listener.text)
+    assert found is not None
+    body = b'{"validation": "none"}'
+    system.call("PUT", "/queues/own", body, Content_Type="application/json")
+    item = system.push(found[0], "own", x_lq_retry='{"retries": 0}')
     assert system.until_state(item["id"], "FAILED")["error"].startswith("http_401: ")
     assert listener.lines("WRONG SIGNATURE")
+    own = system.call("GET", "/queues/own/secret").json()["secret"]
+    knowing = system.run("listen-knowing", "listen", "--port", "0", LQ_SECRET=own)
+    knowing.wait_for("Stop with Ctrl-C")
+    found = re.search(r"http://127\.0\.0\.1:\d+/", knowing.text)
+    assert found is not None
+    item = system.push(found[0], "own", x_lq_retry='{"retries": 0}')
+    system.until_state(item["id"], "COMPLETED")
+    assert knowing.lines("verified")
 
 
 def test_whatever_is_killed_is_started_again_and_work_goes_on(system: System) -> None:
@@ -348,7 +373,7 @@ def test_scripts_can_drive_it(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
     up = Running(
         tmp_path, "up", "up", "--port", str(port), "--data", "here",
-        LQ_BOOTSTRAP_TOKEN=TOKEN, LQ_BOOTSTRAP_SECRET=SECRET,
+        LQ_BOOTSTRAP_TOKEN=TOKEN, LQ_BOOTSTRAP_SECRET=SECRET, LQ_MASTER_KEYS=MASTER_KEY,
     )  # fmt: skip
     try:
         up.wait_for("is ready after")

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +23,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from lambdaqueue.embedded import EmbeddedRedis
 from tests.waiting import until, wait_for_exit
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +44,8 @@ def main():
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     words = {"name": __name__, "pid": os.getpid(), "cwd": os.getcwd()}
     words |= {name: os.environ.get(name) for name in (
-        "REDIS_URL", "LQ_PUBLIC_URL", "LQ_DEVELOPMENT", "LQ_BOOTSTRAP_TOKEN", "LQ_BOOTSTRAP_SECRET"
+        "REDIS_URL", "LQ_PUBLIC_URL", "LQ_DEVELOPMENT", "LQ_ALLOW_UNVALIDATED", "LQ_MASTER_KEYS",
+        "LQ_BOOTSTRAP_TOKEN", "LQ_BOOTSTRAP_SECRET",
     )}
     os.write(1, ("\\nSTARTED " + json.dumps(words) + "\\n").encode())
     signal.sigwait({signal.SIGTERM})
@@ -56,11 +61,12 @@ class Up:
     def __init__(self, site: Path, folder: Path, *words: str, **env: str) -> None:
         self.folder = folder
         self.output = folder / "output"
+        self._env = {**ENV, "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "lambdaqueue", "up", "--port", "0", *words],
                 cwd=folder,
-                env={**ENV, "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", **env},
+                env={**self._env, **env},
                 stdout=output,
                 stderr=output,
             )
@@ -79,6 +85,22 @@ class Up:
         """Wait until it says so, and all processes have said that they run."""
         until(lambda: "is ready after" in self.text or self.process.poll() is not None, "ready")
         assert self.process.poll() is None, self.text
+
+    def command(self, *words: str) -> str:
+        """Call `lambdaqueue` in the same folder, with no variable set; return what it prints."""
+        return subprocess.run(
+            [sys.executable, "-m", "lambdaqueue", *words],
+            cwd=self.folder,
+            env=self._env,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    def restart(self) -> None:
+        """Stop it, and forget what it printed; the caller starts the next one."""
+        assert self.stop() == 0
+        self.output.unlink()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Stop it and return its exit code."""
@@ -137,7 +159,7 @@ def test_it_starts_everything_and_says_how_to_use_it(up: Start) -> None:
     assert sorted(process["name"] for process in processes) == names
     one = processes[0]
     assert one["cwd"].endswith("site/lambdaqueue/_server")
-    assert one["LQ_DEVELOPMENT"] == "1"
+    assert one["LQ_DEVELOPMENT"] == one["LQ_ALLOW_UNVALIDATED"] == "1"
     shown = running.text
     for name in ("LQ_PUBLIC_URL", "LQ_BOOTSTRAP_TOKEN", "LQ_BOOTSTRAP_SECRET"):
         assert f"  {one[name]}\n" in shown
@@ -164,6 +186,7 @@ def test_data_and_credentials_are_there_at_the_next_start(up: Start) -> None:
     after = _processes(second, 2)[0]
     assert after["LQ_BOOTSTRAP_TOKEN"] == before["LQ_BOOTSTRAP_TOKEN"]
     assert after["LQ_BOOTSTRAP_SECRET"] == before["LQ_BOOTSTRAP_SECRET"]
+    assert after["LQ_MASTER_KEYS"] == before["LQ_MASTER_KEYS"]
     with redis.Redis.from_url(after["REDIS_URL"]) as connection:
         assert connection.get("waiting") == b"still there"
 
@@ -174,6 +197,123 @@ def test_variables_fix_token_and_secret(up: Start) -> None:
     running = up(LQ_BOOTSTRAP_TOKEN=token, LQ_BOOTSTRAP_SECRET=secret)
     running.wait_until_ready()
     assert f"  Token   {token}\n  Secret  {secret}\n" in running.text
+
+
+def test_the_master_key_is_kept_for_the_owner_alone(up: Start) -> None:
+    running = up(LQ_ALLOW_UNVALIDATED="0")
+    running.wait_until_ready()
+    one = _processes(running, 2)[0]
+    file = running.folder / ".lambdaqueue" / "master_keys"
+    assert file.read_text().splitlines()[-1] == one["LQ_MASTER_KEYS"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    said = [line for line in running.text.splitlines() if not line.startswith("STARTED ")]
+    assert not any(one["LQ_MASTER_KEYS"] in line for line in said)
+    assert one["LQ_ALLOW_UNVALIDATED"] == "0"
+
+
+def test_master_keys_of_the_environment_win_and_are_not_kept(up: Start) -> None:
+    key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+    running = up(LQ_MASTER_KEYS=key)
+    running.wait_until_ready()
+    assert _processes(running, 2)[0]["LQ_MASTER_KEYS"] == key
+    assert not (running.folder / ".lambdaqueue" / "master_keys").exists()
+    running.restart()
+    without = up()
+    assert without.process.wait(60) == 1
+    assert "master_keys is missing: it has the key" in without.text
+
+
+def test_without_the_right_master_key_it_says_so_and_stops(up: Start) -> None:
+    first = up()
+    first.wait_until_ready()
+    file = first.folder / ".lambdaqueue" / "master_keys"
+    first.restart()
+    copy = file.rename(file.with_name("copy"))
+    second = up()
+    assert second.process.wait(60) == 1
+    assert second.started() == []
+    (said,) = [line for line in second.text.splitlines() if line.startswith("lambdaqueue: ")]
+    assert f"{file} is missing" in said
+    assert "Traceback" not in second.text
+    copy.rename(file)
+    up().wait_until_ready()
+
+
+def test_the_commands_work_beside_it_without_a_variable(up: Start) -> None:
+    running = up()
+    running.wait_until_ready()
+    token = running.command("token", "create", "--name", "shop", "--quiet")
+    assert token.startswith("lqk_")
+    assert "  shop  " in running.command("token", "list")
+    secret = running.command("secret", "show")
+    assert f"  Secret  {secret}\n" in running.text
+    assert running.stop() == 0
+    assert not (running.folder / ".lambdaqueue" / "redis_url").exists()
+
+
+def test_they_do_in_a_folder_too_deep_for_a_socket(up: Start) -> None:
+    deep = "/".join(["deep" * 10] * 3)
+    running = up("--data", deep)
+    running.wait_until_ready()
+    assert "default" in running.command("env", "list", "--data", deep)
+
+
+def test_what_it_prints_is_true_after_a_rotation(up: Start) -> None:
+    first = up()
+    first.wait_until_ready()
+    before = _processes(first, 2)[0]["LQ_BOOTSTRAP_SECRET"]
+    secret = first.command("secret", "rotate")
+    first.restart()
+    second = up()
+    second.wait_until_ready()
+    assert f"  Secret  {secret}\n" in second.text
+    kept = (second.folder / ".lambdaqueue" / "credentials").read_text()
+    assert f"LQ_BOOTSTRAP_SECRET={secret}\n" in kept
+    assert before not in kept
+
+
+def test_a_revoked_token_is_not_offered(up: Start) -> None:
+    first = up()
+    first.wait_until_ready()
+    token = _processes(first, 2)[0]["LQ_BOOTSTRAP_TOKEN"]
+    first.command("token", "revoke", token)
+    first.restart()
+    second = up()
+    second.wait_until_ready()
+    banner = second.text[second.text.index(" is ready after ") :]
+    assert token not in banner
+    assert "  Token   was revoked" in banner
+    made = re.search(r"LQ_TOKEN=\$\((.*)\) LQ_SECRET", banner)
+    assert made is not None
+    words = shlex.split(made[1])
+    assert second.command(*words[words.index("token") :]).startswith("lqk_")
+
+
+def test_it_takes_the_redis_that_is_there(up: Start, tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path / "elsewhere") as server:
+        running = up(REDIS_URL=server.url)
+        running.wait_until_ready()
+        assert {process["REDIS_URL"] for process in _processes(running, 2)} == {server.url}
+        kept = {path.name for path in (running.folder / ".lambdaqueue").iterdir()}
+        assert kept == {"credentials", "master_keys"}
+        assert running.stop() == 0
+
+
+def test_it_waits_for_the_redis_that_it_was_given(up: Start, tmp_path: Path) -> None:
+    server = EmbeddedRedis(tmp_path / "elsewhere")
+    running = up(REDIS_URL=server.url)
+    until(lambda: "Waiting for Redis: Redis can't be reached" in running.text, "it waits")
+    with server:
+        running.wait_until_ready()
+        assert running.text.count("Waiting for Redis") == 1
+        assert running.stop() == 0
+
+
+def test_it_can_be_stopped_while_it_waits(up: Start) -> None:
+    running = up(REDIS_URL="unix:///nowhere/redis.sock")
+    until(lambda: "Waiting for Redis" in running.text, "it waits")
+    assert running.stop() == 0
+    assert running.started() == []
 
 
 def test_whatever_is_killed_is_started_again(up: Start) -> None:

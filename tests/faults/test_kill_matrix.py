@@ -21,17 +21,20 @@ import pytest
 import redis
 
 from lambdaqueue import keys
+from lambdaqueue.commands import Push
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect
 from lambdaqueue.errors import StorageFull, StorageUnavailable
-from lambdaqueue.job import Job, State
+from lambdaqueue.job import Job, Spec, State
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.service import open_service
 from lambdaqueue.upkeep import Upkeep
 from tests.faults.proxy import Hold, Proxy
+from tests.operator import SECRET
 from tests.waiting import until
 from tests.workers.hook import Delivery
-from tests.workers.stage import ENVIRONMENT, Process, Stage
+from tests.workers.stage import ENVIRONMENT, QUICK, Process, Stage
+from tests.workers.validating_endpoint import MARK, Endpoint, Received, by_sdk, plain
 from workers.reclaiming import Reclaiming
 from workers.scheduler import Alarm, Scheduler
 from workers.sweeping import Sweeping
@@ -446,6 +449,10 @@ raise SystemExit(import_module("workers.delivery").main())
 @scenario("F37, F38 a worker's clock is an hour off")
 def wrong_clock(stage: Stage) -> str:
     with scheduling(stage):
+        # No endpoint would prove anything to a worker whose clock is off: this one knows the time.
+        worker = stage.worker()
+        check_end(stage, stage.push("/flaky/2"), [1, 2, 3])
+        assert worker.end() == 0
         for seconds in (3_600, -3_600):
             worker = stage.worker_by([sys.executable, "-c", SHIFTED.format(seconds=seconds)])
             job = stage.push("/flaky/2", max_age=30_000)
@@ -456,6 +463,184 @@ def wrong_clock(stage: Stage) -> str:
             assert worker.end() == 0
         check_nothing_stuck(stage)
     return "leases, retries and max ages unmoved; only the signature's time is wrong"
+
+
+# Workers that validate
+
+
+@contextlib.contextmanager
+def silent_endpoint(stage: Stage) -> Iterator[Endpoint]:
+    """Run an endpoint that proves, but only when its gate is opened; check what reached it."""
+    endpoint = Endpoint(by_sdk(SECRET))
+    endpoint.gate.clear()
+    try:
+        yield endpoint
+    finally:
+        endpoint.stop()
+    endpoint.check([SECRET])
+
+
+def push_to(stage: Stage, endpoint: Endpoint) -> Job:
+    """Push a job to an endpoint of the test's own."""
+    spec = Spec(payload=MARK, target=endpoint.url(), retry=QUICK)
+    return stage.service.push(ENVIRONMENT, "q", Push(spec)).job
+
+
+def until_asked(endpoint: Endpoint) -> Received:
+    """Wait until a validation came; return it."""
+    until(lambda: endpoint.validations, "it is asked")
+    assert endpoint.deliveries == []
+    return endpoint.validations[0]
+
+
+def check_delivered(stage: Stage, endpoint: Endpoint, job: Job, attempt: int) -> Received:
+    """Wait for the end of a job that must have been delivered once; return that delivery."""
+    (ended,) = stage.until_ended(job)
+    assert ended.state is State.COMPLETED, ended
+    assert ended.attempts[-1].number == attempt
+    (call,) = (each for each in endpoint.deliveries if each.headers["x-lq-id"] == job.id)
+    assert call.headers["x-lq-attempt"] == str(attempt)
+    assert [entry.id for entry in stage.history()].count(job.id) == 1
+    return call
+
+
+@scenario("F10v SIGKILL worker during the validation, another one waits for it")
+def killed_while_validating(stage: Stage) -> str:
+    with scheduling(stage), silent_endpoint(stage) as endpoint:
+        victim = stage.worker(LQ_SLOTS="1")
+        job = push_to(stage, endpoint)
+        asked = until_asked(endpoint)
+        stage.worker()
+        waiting = push_to(stage, endpoint)
+        until(lambda: stage.job(waiting).state is State.RUNNING, "the other has claimed")
+        killed_at = time.monotonic()
+        victim.kill()
+        endpoint.gate.set()
+        check_delivered(stage, endpoint, waiting, 1)
+        after = check_delivered(stage, endpoint, job, 2).at - killed_at
+        assert after < TAKEN_UP_WITHIN
+        pause = endpoint.validations[1].at - asked.at
+        assert 11 < pause < 12 + AT_ONCE
+        assert len(endpoint.validations) == 2
+        check_nothing_stuck(stage)
+    return f"the other validates {pause:.1f} s after the first; delivered after {after:.1f} s"
+
+
+@scenario("F11v SIGSTOP worker during the validation past its death, then SIGCONT")
+def frozen_while_validating(stage: Stage) -> str:
+    with scheduling(stage), silent_endpoint(stage) as endpoint:
+        set_free = stand_by(stage)
+        victim = stage.worker()
+        job = push_to(stage, endpoint)
+        until_asked(endpoint)
+        frozen_at = time.monotonic()
+        victim.send(signal.SIGSTOP)
+        set_free()
+        endpoint.way = plain(200)  # what the frozen one will read
+        endpoint.gate.set()
+        until(lambda: endpoint.answers, "the first is answered")
+        endpoint.way = by_sdk(SECRET)
+        after = check_delivered(stage, endpoint, job, 2).at - frozen_at
+        assert after < TAKEN_UP_WITHIN
+        victim.send(signal.SIGCONT)
+        said = ("outcome_refused", "declared_dead")
+        until(lambda: any(words in victim.text for words in said), "its outcome was refused")
+        assert stage.processes[0].end() == 0
+        check_delivered(stage, endpoint, push_to(stage, endpoint), 1)
+        assert len(endpoint.validations) == 2
+        check_nothing_stuck(stage)
+    return f"validated and delivered elsewhere after {after:.1f} s; its late refusal binds nobody"
+
+
+@scenario("F14v SIGTERM worker during the validation")
+def drained_while_validating(stage: Stage) -> str:
+    with scheduling(stage), silent_endpoint(stage) as endpoint:
+        victim = stage.worker()
+        job = push_to(stage, endpoint)
+        until_asked(endpoint)
+        victim.send(signal.SIGTERM)
+        time.sleep(0.3)  # the signal must be there before the answer is
+        endpoint.gate.set()
+        assert victim.wait() == 0
+        check_delivered(stage, endpoint, job, 1)
+        assert len(endpoint.validations) == 1
+        check_nothing_stuck(stage)
+    return "validated, delivered, rc 0"
+
+
+@scenario("F15v SIGTERM worker during the validation, its grace time over")
+def grace_over_while_validating(stage: Stage) -> str:
+    with scheduling(stage), silent_endpoint(stage) as endpoint:
+        set_free = stand_by(stage)
+        victim = stage.worker(LQ_GRACE="1")
+        job = push_to(stage, endpoint)
+        until_asked(endpoint)
+        began = time.monotonic()
+        victim.send(signal.SIGTERM)
+        assert victim.wait() == 1
+        ended_at = time.monotonic()
+        assert ended_at - began < 1 + AT_ONCE
+        assert not list(stage.client.scan_iter(keys.validating(ENVIRONMENT, "*")))
+        endpoint.gate.set()
+        set_free()
+        after = check_delivered(stage, endpoint, job, 2).at - ended_at
+        assert after < AT_ONCE
+        assert len(endpoint.validations) == 2
+        check_nothing_stuck(stage)
+    return f"handed back with the right to validate, delivered elsewhere after {after:.1f} s; rc 1"
+
+
+@scenario("F13v SIGKILL worker after the proof, before it is remembered")
+def killed_before_remembering(stage: Stage) -> str:
+    return _killed_at_the_proof(stage, "request")
+
+
+@scenario("F13w SIGKILL worker after the proof is remembered, before it knows")
+def killed_after_remembering(stage: Stage) -> str:
+    return _killed_at_the_proof(stage, "reply")
+
+
+def _killed_at_the_proof(stage: Stage, side: Literal["request", "reply"]) -> str:
+    with (
+        scheduling(stage),
+        silent_endpoint(stage) as endpoint,
+        Proxy(stage.redis.socket, stage.folder) as proxy,
+    ):
+        set_free = stand_by(stage)
+        victim = stage.worker(REDIS_URL=proxy.url)
+        hold = proxy.hold("remember_target", side)
+        endpoint.gate.set()
+        job = push_to(stage, endpoint)
+        hold.wait()
+        killed_at = time.monotonic()
+        victim.kill()
+        hold.lose()
+        set_free()
+        after = check_delivered(stage, endpoint, job, 2).at - killed_at
+        assert after < TAKEN_UP_WITHIN
+        asked = len(endpoint.validations)
+        assert asked == (2 if side == "request" else 1)
+        check_nothing_stuck(stage)
+    return f"asked {asked} times in all, delivered elsewhere after {after:.1f} s"
+
+
+@scenario("F24v SIGTERM Redis during the validation, back after 2 s")
+def redis_restarted_while_validating(stage: Stage) -> str:
+    with silent_endpoint(stage) as endpoint:
+        processes = _restarted(stage)
+        job = push_to(stage, endpoint)
+        until_asked(endpoint)
+        stage.redis.stop()
+        endpoint.gate.set()
+        began = time.monotonic()
+        until(lambda: time.monotonic() > began + 2, "two seconds have passed")
+        assert endpoint.deliveries == []
+        stage.redis.start()
+        check_delivered(stage, endpoint, job, 1)
+        assert len(endpoint.validations) == 1
+        assert all(process.running for process in processes)
+        check_nothing_stuck(stage)
+    return "the proof is kept, and remembered when Redis is back; delivered in the same attempt"
 
 
 # Schedulers
@@ -613,7 +798,7 @@ def redis_full(stage: Stage) -> str:
             stage.push()
         assert time.monotonic() - began < 2
         assert stage.service.queue(ENVIRONMENT, "q").waiting == before
-        assert "redis" in stage.service.ready().failures
+        assert "redis" in stage.administration.ready().failures
         assert stage.job(waiting).state is State.PENDING
         stage.service.cancel(ENVIRONMENT, unwanted.id)
         assert stage.job(unwanted).state is State.CANCELLED
@@ -622,7 +807,7 @@ def redis_full(stage: Stage) -> str:
         for job in (running, failing, waiting):
             check_end(stage, job, [1])
         stage.client.config_set("maxmemory", 0)
-        assert stage.service.ready().failures == {}
+        assert stage.administration.ready().failures == {}
         check_end(stage, stage.push(), [1])
         assert worker.running
         check_nothing_stuck(stage)

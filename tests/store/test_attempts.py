@@ -14,17 +14,19 @@ import redis.asyncio
 from lambdaqueue import keys
 from lambdaqueue.attempts import LEASE, AttemptStore, Kind, Settlement
 from lambdaqueue.commands import Push
+from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import StorageUnavailable, WorkerDeclaredDead
-from lambdaqueue.job import Spec, State
+from lambdaqueue.identity import Actor
+from lambdaqueue.job import Seals, Spec, State
 from lambdaqueue.queue_settings import QueueSettings
 from lambdaqueue.retry import RetryPolicy
-from tests.store.world import ENV, NOW, TARGET, ImmediateScripts, World
+from tests.store.world import ACTOR, ENV, NOW, TARGET, ImmediateScripts, World
 
 
 class TestClaim:
     def test_it_brings_all_that_sending_needs(self, world: World) -> None:
         policy = RetryPolicy("constant", delay=5, retries=3)
-        world.queues.configure(ENV, "mail", {"retry": policy, "timeout": 9_000}, QueueSettings())
+        world.queues.configure(ACTOR, "mail", {"retry": policy, "timeout": 9_000}, QueueSettings())
         pushed = world.push(key="k", payload=b"\xff", max_age=60_000).job
         world.later(40)
         claim = world.worker().claim_one()
@@ -73,12 +75,12 @@ class TestClaim:
         job = world.push(delay=5).job
         world.later(5)
         world.upkeep.tick()
-        world.queues.pause(ENV, "mail")
+        world.queues.pause(ACTOR, "mail")
         look = worker.look()
         assert (look.claims, look.held_back) == ((), False)
         assert world.line == []
         assert world.job(job.id).due_at == NOW + 5
-        world.queues.resume(ENV, "mail")
+        world.queues.resume(ACTOR, "mail")
         assert worker.claim_one().id == job.id
 
     def test_nothing_starts_when_its_max_age_is_over(self, world: World) -> None:
@@ -128,6 +130,121 @@ class TestClaim:
         assert worker.settle(claim)
         assert world.client.exists(f"rq:job:{entry.decode()}")  # RQ deletes it: result_ttl is 0
         assert world.line == jobs[1:]
+
+
+class TestSeals:
+    """A claim brings what signs, sealed as it is stored."""
+
+    @pytest.fixture
+    def environments(self, world: World) -> EnvironmentStore:
+        store = EnvironmentStore(world.client, NOW)
+        store.found(ENV, "default", b"first", "test")
+        return store
+
+    def seals(self, world: World) -> Seals:
+        """Those of a job that is claimed now."""
+        worker = world.worker()
+        world.push()
+        claim = worker.claim_one()
+        assert worker.settle(claim)
+        return claim.seals
+
+    def test_the_environments_secret(self, world: World, environments: EnvironmentStore) -> None:
+        assert self.seals(world) == Seals((b"first",))
+
+    def test_without_an_environment_there_is_none(self, world: World) -> None:
+        assert self.seals(world) == Seals(())
+
+    def test_the_newest_first_and_the_one_before_while_it_counts(
+        self, world: World, environments: EnvironmentStore
+    ) -> None:
+        environments.rotate(ACTOR, b"second\x00\xff", 1_000)
+        both = Seals((b"second\x00\xff", b"first"))
+        assert self.seals(world) == both
+        world.later(999)
+        assert self.seals(world) == both
+        world.later(1)
+        assert self.seals(world) == Seals((b"second\x00\xff",))
+
+    def test_replaced_at_once_the_old_one_is_gone(
+        self, world: World, environments: EnvironmentStore
+    ) -> None:
+        environments.rotate(ACTOR, b"second", 1_000)
+        environments.rotate(ACTOR, b"third", 0)
+        assert self.seals(world) == Seals((b"third",))
+
+    def test_each_attempt_has_those_of_its_time(
+        self, world: World, environments: EnvironmentStore
+    ) -> None:
+        worker = world.worker()
+        world.push()
+        claim = worker.claim_one()
+        environments.rotate(ACTOR, b"second", 1_000)
+        worker.retry(claim, delay=0)
+        assert claim.seals == Seals((b"first",))
+        assert worker.claim_one().seals == Seals((b"second", b"first"))
+
+    def test_a_lost_answer_comes_again_with_them(
+        self, world: World, environments: EnvironmentStore
+    ) -> None:
+        environments.rotate(ACTOR, b"second", 1_000)
+        worker = world.worker()
+        world.push()
+        first = worker.claim_one()
+        worker.store._claims -= 1
+        assert worker.claim_one().seals == first.seals == Seals((b"second", b"first"))
+
+    @pytest.mark.parametrize("unvalidated", [False, True])
+    def test_a_queues_own(
+        self, world: World, environments: EnvironmentStore, unvalidated: bool
+    ) -> None:
+        validation = "none" if unvalidated else "required"
+        world.queues.configure(ACTOR, "mail", {"validation": validation}, None)
+        assert self.seals(world) == Seals((b"first",), b"", unvalidated)
+        environments.own_secret(ENV, "mail", b"mine\x00")
+        assert self.seals(world) == Seals((b"first",), b"mine\x00", unvalidated)
+
+    def test_in_one_claim_each_job_has_those_of_its_queue_and_environment(
+        self, world: World, environments: EnvironmentStore
+    ) -> None:
+        other, third = "0ther1d0", "th1rd000"
+        environments.found(other, "other", b"of other", "test")
+        environments.found(third, "third", b"of third", "test")
+        environments.rotate(Actor(other, "x"), b"new of other", 1_000)
+        expected = {
+            (ENV, "a"): Seals((b"first",), b"of a"),
+            (ENV, "b"): Seals((b"first",)),
+            (other, "a"): Seals((b"new of other", b"of other")),
+            (third, "a"): Seals((b"of third",), b"of third's a"),
+        }
+        for environment, queue in [*expected, *expected]:
+            world.jobs.push(environment, queue, [Push(Spec(target=TARGET))])
+        environments.own_secret(ENV, "a", b"of a")
+        environments.own_secret(third, "a", b"of third's a")
+        claims = world.worker().claim()
+        assert len(claims) == 8
+        for claim in claims:
+            assert claim.seals == expected[claim.environment, claim.queue]
+
+    def test_they_are_not_stored_with_the_job(
+        self, world: World, environments: EnvironmentStore
+    ) -> None:
+        mail = keys.queue(ENV, "mail")
+        environments.rotate(ACTOR, b"second", 1_000)
+        world.queues.pause(ACTOR, "mail")
+        environments.own_secret(ENV, "mail", b"of mail")
+        world.queues.resume(ACTOR, "mail")
+        worker = world.worker()
+        for _ in range(3):
+            world.push()
+        first, second, _ = worker.claim(3)
+        worker.settle(first)
+        worker.retry(second)
+        snapshot = world.snapshot()
+        kept = [snapshot.hashes.pop(keys.environment(ENV)), snapshot.hashes.pop(mail)]
+        for secret in ("second", "of mail"):
+            assert secret in repr(kept)
+            assert secret not in repr(snapshot)
 
 
 class TestSettle:

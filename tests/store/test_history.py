@@ -9,7 +9,7 @@ from lambdaqueue.attempts import Kind, Settlement
 from lambdaqueue.commands import HistoryFilter, Page
 from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.job import Job, State
-from tests.store.world import ENV, World
+from tests.store.world import ACTOR, ENV, World
 from tests.waiting import until
 
 ALL = HistoryFilter()
@@ -131,7 +131,7 @@ def test_cursors_beyond_all_entries(world: World) -> None:
 
 
 def test_limits_are_exact_and_successes_push_no_failure_out(world: World) -> None:
-    world.queues.configure(ENV, "mail", {"history_limit": 3, "failed_limit": 2}, None)
+    world.queues.configure(ACTOR, "mail", {"history_limit": 3, "failed_limit": 2}, None)
     failed = cancel(world, 4, key="f")
     done = finish(world, 5, key="c")
     assert shown(page(world)) == [*done[:1:-1], *failed[:1:-1]]
@@ -143,7 +143,7 @@ def test_limits_are_exact_and_successes_push_no_failure_out(world: World) -> Non
 
 
 def test_a_limit_of_zero_keeps_nothing(world: World) -> None:
-    world.queues.configure(ENV, "mail", {"history_limit": 0, "failed_limit": 0}, None)
+    world.queues.configure(ACTOR, "mail", {"history_limit": 0, "failed_limit": 0}, None)
     jobs = cancel(world, 2, key="k") + finish(world, 2, key="k")
     assert page(world).rows == ()
     assert all(world.history.newest(ENV, job) is None for job in jobs)
@@ -173,7 +173,7 @@ def test_the_indexes_lead_to_the_newest_entry(world: World) -> None:
 
 def test_a_lowered_limit_is_reached_in_steps_of_a_hundred(world: World) -> None:
     cancel(world, 130)
-    world.queues.configure(ENV, "mail", {"failed_limit": 10}, None)
+    world.queues.configure(ACTOR, "mail", {"failed_limit": 10}, None)
     assert [world.upkeep.trim(MAIL, "f", 1) for _ in range(3)] == [100, 20, 0]
     assert len(page(world).rows) == 10
     assert world.snapshot().number("lq:1:env", "entries") == 10

@@ -13,7 +13,7 @@ from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.job import Place, Spec, State
 from lambdaqueue.store import TargetMissing
-from tests.store.world import ENV, NOW, TARGET, World
+from tests.store.world import ACTOR, ENV, NOW, TARGET, World
 
 ONE = Idempotency("once", "fingerprint")
 
@@ -174,7 +174,7 @@ def test_a_batch_with_a_job_without_target_stores_nothing(world: World) -> None:
 
 
 def test_the_target_may_be_the_queues(world: World) -> None:
-    world.queues.configure(ENV, "mail", {"target": "http://127.0.0.1/queue"}, None)
+    world.queues.configure(ACTOR, "mail", {"target": "http://127.0.0.1/queue"}, None)
     assert world.push(target=None).job.target == "http://127.0.0.1/queue"
     assert world.worker().claim_one().target == "http://127.0.0.1/queue"
 
@@ -236,12 +236,12 @@ def test_versions_grow_even_after_a_cancelled_replacement(world: World) -> None:
 
 
 def test_priorities_go_first_up_to_the_window(world: World) -> None:
-    world.queues.pause(ENV, "mail")
+    world.queues.pause(ACTOR, "mail")
     low = [world.push().job.id for _ in range(5)]
     high = [world.push(priority=9).job.id for _ in range(2)]
     middle = world.push(priority=4).job.id
     later = world.push(priority=9, delay=1).job.id
-    world.queues.resume(ENV, "mail")
+    world.queues.resume(ACTOR, "mail")
     assert world.line == [*high, middle, *low][:4]  # without workers the window is 4
     world.later(1)
     assert [claim.id for claim in world.worker().claim(8)] == [*high, middle, low[0]]

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,12 +20,13 @@ from rq.serializers import JSONSerializer
 
 from lambdaqueue import keys
 from lambdaqueue.job import State
+from lambdaqueue.proofs import answer_challenge
 from lambdaqueue.signing import Secret, sign
+from tests.operator import MASTER_KEY, SECRET, prepared
 from tests.store.world import NOW, World
 
 CHECKOUT = Path(__file__).parents[2]
 RQ = Path(sys.executable).with_name("rq")
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PATIENCE = 60
 """Seconds for a burst of a stock worker on a busy machine; usually about two."""
 
@@ -44,6 +46,13 @@ class Sink:
                 self.send_response(503 if self.path == "/broken" else 200)
                 self.end_headers()
                 self.wfile.write(b"seen")
+
+            def do_HEAD(self) -> None:
+                asked = {name.lower(): value for name, value in self.headers.items()}
+                proof = answer_challenge([Secret.parse(SECRET)], asked, time.time())
+                self.send_response(204)
+                self.send_header("x-lq-validation", proof)
+                self.end_headers()
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -73,7 +82,8 @@ def run_rq(redis_url: str, *arguments: str) -> str:
     environment = {
         **os.environ,
         "REDIS_URL": redis_url,
-        "LQ_BOOTSTRAP_SECRET": SECRET,
+        "LQ_MASTER_KEYS": MASTER_KEY,
+        "LQ_DEVELOPMENT": "1",
         "PYTHONPATH": str(CHECKOUT),
     }
     done = subprocess.run(
@@ -160,6 +170,7 @@ def test_a_stock_worker_delivers(redis_url: str, sink: Sink, worker_class: str) 
     with redis.Redis.from_url(redis_url) as client:
         world = World(client)
         world.jobs.now = None
+        prepared(redis_url)
         good = world.push(key="it's ]] é", payload=b"\xff{}", target=f"{sink.url}/good").job.id
         broken = world.push(target=f"{sink.url}/broken").job.id
         gone = world.push(target=f"{sink.url}/cancelled").job.id

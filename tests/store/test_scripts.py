@@ -10,13 +10,24 @@ from typing import Any
 import pytest
 import redis
 
-from lambdaqueue import keys, scripts
+from lambdaqueue import scripts
 from lambdaqueue.attempts import Kind
 from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.connection import Scripts
 from lambdaqueue.errors import StorageFull
+from lambdaqueue.identity import Actor
 from lambdaqueue.job import Spec, State
-from tests.store.world import ENV, NOW, TARGET, Hand, World
+from lambdaqueue.trust import TrustStore
+from tests.store.desk import OTHER, Desk, everything, full, token
+from tests.store.world import (
+    ACTOR,
+    ENV,
+    NOW,
+    TARGET,
+    ImmediateScripts,
+    World,
+    at_once,
+)  # fmt: skip
 
 FOLDER = resources.files(scripts)
 FILES = {
@@ -88,6 +99,20 @@ class TestServer:
             world.client.script_flush()
             call()
 
+    def test_everything_is_everything(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The lists below leave no script out."""
+        called = set()
+        run = Scripts.run
+
+        def noting(self: Scripts, name: str, *args: Any) -> Any:
+            called.add(name)
+            return run(self, name, *args)
+
+        monkeypatch.setattr(Scripts, "run", noting)
+        for call in everything(world, world.worker()):
+            call()
+        assert called == set(scripts.load())
+
     def test_a_known_script_is_not_sent_again(self, world: World) -> None:
         world.push()
         world.client.config_resetstat()
@@ -101,7 +126,7 @@ class TestServer:
         queue = "a/b.c-d_E"
         worker = world.worker()
         worker.store._rq_worker = NASTY
-        world.queues.configure(ENV, queue, {"target": f"http://127.0.0.1/{NASTY}"}, None)
+        world.queues.configure(ACTOR, queue, {"target": f"http://127.0.0.1/{NASTY}"}, None)
         spec = Spec(payload=payload, headers={"X-Nasty": NASTY}, event_type=NASTY)
         idempotency = Idempotency(NASTY, NASTY)
         push = Push(spec, NASTY)
@@ -168,8 +193,8 @@ class TestResends:
             lambda world: world.jobs.run_now(
                 world.jobs.read_by_key(ENV, "mail", "k").id, ENV, None
             ),
-            lambda world: world.queues.configure(ENV, "mail", {"timeout": 5_000}, None),
-            lambda world: world.queues.pause(ENV, "mail"),
+            lambda world: world.queues.configure(ACTOR, "mail", {"timeout": 5_000}, None),
+            lambda world: world.queues.pause(ACTOR, "mail"),
         ],
     )
     def test_by_request_id(self, world: World, act: Callable[[World], object]) -> None:
@@ -177,7 +202,7 @@ class TestResends:
         worker = world.worker()
         worker.claim_one()
         world.push(key="k", delay=1_000)
-        again = Again(world)
+        again = Again(world, world.jobs, world.queues)
         act(world)
         name, keys_, args, answer = again.last
         assert keys_[0].startswith("lq:request:")
@@ -192,7 +217,7 @@ class TestResends:
         assert world.snapshot() == before
 
     def test_a_push_that_is_sent_again_after_the_delivery(self, world: World) -> None:
-        again = Again(world)
+        again = Again(world, world.jobs)
         job = world.push(key="k").job.id
         name, keys_, args, answer = again.last
         worker = world.worker()
@@ -201,46 +226,143 @@ class TestResends:
         assert world.ended(job).state is State.COMPLETED
         assert world.jobs.read_by_key(ENV, "mail", "k") is None
 
+    @pytest.mark.parametrize(
+        "act",
+        [
+            lambda desk: desk.environments.found(OTHER, NASTY, b"\x00\xff", NASTY),
+            lambda desk: desk.environments.change(ACTOR, {"retry": "{}"}),
+            lambda desk: desk.environments.change(ACTOR, {"retry": ""}),
+            lambda desk: desk.environments.rotate(ACTOR, b"second", 3_600_000),
+            lambda desk: desk.environments.rotate(ACTOR, b"second", 0),
+            lambda desk: desk.environments.note(Actor(ENV, NASTY, NASTY), NASTY, NASTY),
+            lambda desk: desk.tokens.issue(ACTOR, token(NASTY)),
+            lambda desk: desk.tokens.revoke(ACTOR, token("known").id),
+        ],
+        ids=["found", "change", "unset", "rotate", "rotate at once", "note", "issue", "revoke"],
+    )
+    def test_of_trust_by_request_id(self, world: World, act: Callable[[Desk], object]) -> None:
+        desk = Desk.furnish(world)
+        again = Again(world, desk.tokens, desk.environments)
+        act(desk)
+        name, keys_, args, answer = again.last
+        assert keys_[0].startswith("lq:request:")
+        assert 0 < world.client.ttl(keys_[0]) <= 120
+        before = world.snapshot()
+        for _ in range(2):
+            assert Scripts(world.client).run(name, keys_, *args) == answer
+            assert world.snapshot() == before
+        # Also when others went on from there.
+        desk.environments.rotate(ACTOR, b"third", 5)
+        desk.tokens.issue(ACTOR, token("later"))
+        before = world.snapshot()
+        assert Scripts(world.client).run(name, keys_, *args) == answer
+        assert world.snapshot() == before
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            lambda desk: desk.tokens.bootstrap(ENV, token("boot")),
+            lambda desk: desk.tokens.find(token("known").id),
+            lambda desk: desk.use(),
+            lambda desk: desk.reseal(),
+            lambda desk: desk.environments.own_secret(ENV, "set", b"mine"),
+            lambda desk: desk.environments.close(ENV),
+            lambda desk: desk.end(),
+            lambda desk: at_once(desk.trust.look(ENV, ["b", "a"], "w")),
+            lambda desk: at_once(desk.trust.give_up(ENV, ["b", "a"], "w")),
+            lambda desk: at_once(desk.trust.remember_refusal(ENV, ["b", "a"], "w", NASTY)),
+            lambda desk: at_once(
+                desk.trust.remember_proof(ENV, ["b", "a"], "w", number=1, v1=True)
+            ),
+            lambda desk: at_once(desk.trust.own_secret(ENV, "set", b"mine")),
+        ],
+        ids=["bootstrap", "find", "use", "reseal", "own secret", "close", "forget", "look",
+             "give up", "refusal", "proof", "a worker's own secret"],
+    )  # fmt: skip
+    def test_of_trust_by_nature(self, world: World, act: Callable[[Desk], object]) -> None:
+        """What they leave is the same however often they come."""
+        desk = Desk.furnish(world)
+        again = Again(world, desk.tokens, desk.environments, desk.trust)
+        act(desk)
+        name, keys_, args, answer = again.last
+        if name == "remember_target":  # by a clock that stands still
+            args = (NOW, *args[1:])
+            answer = Scripts(world.client).run(name, keys_, *args)
+        before = world.snapshot()
+        expected = [b"known"] if name == "bootstrap" else answer
+        assert Scripts(world.client).run(name, keys_, *args) == expected
+        after = world.snapshot()
+        before.lifetimes.clear()
+        after.lifetimes.clear()
+        assert after == before
+
+
+class TestFullRedis:
+    """Each script does all of what it should, or nothing."""
+
+    @pytest.mark.parametrize(
+        ("act", "goes_on"),
+        [
+            (lambda desk: desk.environments.found(OTHER, "other", b"s", "test"), False),
+            (lambda desk: desk.environments.change(ACTOR, {"retry": "{}"}), False),
+            (lambda desk: desk.environments.rotate(ACTOR, b"second", 5), False),
+            (lambda desk: desk.environments.rotate(ACTOR, b"second", 0), True),
+            (lambda desk: desk.environments.note(ACTOR, "a", "b"), False),
+            (lambda desk: desk.reseal(), False),
+            (lambda desk: desk.environments.own_secret(ENV, "set", b"mine"), True),
+            (lambda desk: desk.environments.close(ENV), True),
+            (lambda desk: desk.tokens.issue(ACTOR, token("new")), False),
+            (lambda desk: desk.tokens.bootstrap(ENV, token("boot")), False),
+            (lambda desk: desk.tokens.revoke(ACTOR, token("known").id), True),
+            (lambda desk: desk.tokens.refuse("192.0.2.1"), True),
+            (lambda desk: desk.use(), True),
+            (lambda desk: at_once(desk.trust.look(ENV, ["b", "a"], "w")), True),
+            (lambda desk: at_once(desk.trust.remember_refusal(ENV, ["a"], "w", "x")), True),
+            (lambda desk: desk.world.queues.pause(ACTOR, "set"), True),
+            (lambda desk: desk.world.queues.pause(ACTOR, "new"), True),
+            (lambda desk: desk.world.queues.resume(ACTOR, "set"), True),
+            (lambda desk: desk.world.queues.drop(ACTOR, "set"), True),
+            (lambda desk: desk.world.push(), False),
+        ],
+    )
+    def test_all_or_nothing(
+        self, world: World, act: Callable[[Desk], object], goes_on: bool
+    ) -> None:
+        desk = Desk.furnish(world)
+        before = world.snapshot()
+        with full(world):
+            try:
+                act(desk)
+            except StorageFull:
+                assert not goes_on
+                assert world.snapshot() == before
+            else:
+                assert goes_on
+                assert world.snapshot() != before
+
+    def test_an_environment_can_be_ended(self, world: World) -> None:
+        """That may be just what the operator makes room with."""
+        desk = Desk.furnish(world)
+        desk.environments.found(OTHER, "other", b"s", "test")
+        with full(world):
+            desk.environments.close(OTHER)
+            desk.environments.erase(OTHER, "other")
+        assert not list(world.client.scan_iter(f"lq:{OTHER}:*"))
+
 
 class Again(Scripts):
     """Notes the last call, so that a test can send it again."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *stores: Any) -> None:
         super().__init__(world.client)
         self.last: tuple[str, Any, tuple[Any, ...], Any] = ("", (), (), None)
-        world.jobs._scripts = world.queues._scripts = self
+        for store in stores:
+            store._scripts = ImmediateScripts(self) if isinstance(store, TrustStore) else self
 
     def run(self, name: str, keys_: Any, *args: Any) -> Any:
         answer = super().run(name, keys_, *args)
         self.last = (name, keys_, args, answer)
         return answer
-
-
-def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
-    """One call of every script."""
-    ref = keys.queue_ref(ENV, "mail")
-    job = world.push(delay=1_000).job.id
-    world.push()
-    return [
-        world.push,
-        lambda: world.job(job),
-        lambda: world.change(job),
-        lambda: world.jobs.run_now(job, ENV, None),
-        lambda: world.cancel(job),
-        lambda: world.jobs.active(ENV, "mail"),
-        lambda: world.queues.pause(ENV, "mail"),
-        lambda: world.queues.resume(ENV, "mail"),
-        world.upkeep.tick,
-        world.upkeep.sweep,
-        world.upkeep.reclaim,
-        lambda: world.upkeep.stir([ref]),
-        lambda: world.upkeep.trim(ref, "c", NOW),
-        lambda: world.upkeep.audit(ref),
-        worker.beat,
-        lambda: [worker.settle(claim) for claim in worker.claim()],
-        lambda: world.queues.drop(ENV, "mail"),
-        worker.leave,
-    ]
 
 
 def test_every_script_is_called_by_name_only(redis_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Upkeep: the lease clock, lost attempts, swept entries, wakes, the audit."""
+"""Upkeep: the lease clock, lost attempts, swept entries, wakes, the inspection."""
 
 from __future__ import annotations
 
@@ -306,8 +306,8 @@ class TestStirAndAudit:
         for number in range(8):
             world.push(key=f"k{number % 3}", delay=1_000 * (number % 2), priority=number)
         worker.claim(2)
-        assert world.upkeep.audit(MAIL) == []
-        assert world.upkeep.audit("1:unknown") == []
+        assert world.upkeep.inspect(MAIL) == []
+        assert world.upkeep.inspect("1:unknown") == []
 
     @pytest.mark.parametrize(
         ("command", "finding"),
@@ -323,7 +323,7 @@ class TestStirAndAudit:
     def test_damage_is_found(self, world: World, command: tuple[str, ...], finding: str) -> None:
         world.push(delay=1_000)
         world.client.execute_command(*command)  # type: ignore[no-untyped-call]
-        assert any(found.startswith(finding) for found in world.upkeep.audit(MAIL))
+        assert any(found.startswith(finding) for found in world.upkeep.inspect(MAIL))
 
     def test_all_environments_and_queues_are_listed(self, world: World) -> None:
         for environment, queue in (("1", "b"), ("2", "a"), ("1", "a/c")):

@@ -11,7 +11,7 @@ from lambdaqueue.commands import Idempotency
 from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
 from lambdaqueue.job import State
 from lambdaqueue.store import TargetMissing, VersionChanged
-from tests.store.world import ENV, NOW, World
+from tests.store.world import ACTOR, ENV, NOW, World
 
 
 class TestCancel:
@@ -180,11 +180,11 @@ class TestRunNow:
         assert (claim.attempt, claim.failures, claim.version) == (2, 1, 1)
 
     def test_a_paused_queue_stays_paused(self, world: World) -> None:
-        world.queues.pause(ENV, "mail")
+        world.queues.pause(ACTOR, "mail")
         job = world.push(delay=1_000).job.id
         world.jobs.run_now(job, ENV, None)
         assert world.line == []
-        world.queues.resume(ENV, "mail")
+        world.queues.resume(ACTOR, "mail")
         assert world.line == [job]
 
     def test_a_running_or_absent_job(self, world: World) -> None:

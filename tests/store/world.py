@@ -13,19 +13,21 @@ from lambdaqueue.attempts import AttemptStore, Claimed, Kind, Settlement
 from lambdaqueue.commands import Idempotency, Push, Pushed
 from lambdaqueue.connection import Scripts
 from lambdaqueue.history import HistoryStore
+from lambdaqueue.identity import Actor
 from lambdaqueue.job import Attempt, Claim, Job, Spec, extend_log
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.store import JobStore
 from lambdaqueue.upkeep import Upkeep
 from tests.store.snapshot import Snapshot, reader, take
 
-__all__ = ["ENV", "NOW", "TARGET", "Hand", "ImmediateScripts", "World", "at_once"]
+__all__ = ["ACTOR", "ENV", "NOW", "TARGET", "Hand", "ImmediateScripts", "World", "at_once"]
 
 T = TypeVar("T")
 
 NOW = 1_700_000_000_000
 TARGET = "http://127.0.0.1/"
 ENV = keys.DEFAULT_ENVIRONMENT
+ACTOR = Actor(ENV, "test", "192.0.2.1")
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

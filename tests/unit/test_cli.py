@@ -18,13 +18,26 @@ from lambdaqueue.cli.credentials import Credentials
 from lambdaqueue.cli.durations import duration
 from lambdaqueue.cli.server import server_env, server_root
 from lambdaqueue.cli.terminal import printable, table
-from lambdaqueue.config import TOKEN
 from lambdaqueue.errors import ConfigurationError
+from lambdaqueue.identity import TOKEN
 from lambdaqueue.signing import Secret
 
 ROOT = Path(__file__).parents[2]
 
 CLIENT_COMMANDS = ("push", "queues", "history", "listen")
+
+ACTIONS = [
+    ["token", "create"],
+    ["token", "list"],
+    ["token", "revoke"],
+    ["secret", "show"],
+    ["secret", "rotate"],
+    ["env", "create"],
+    ["env", "list"],
+    ["env", "delete"],
+    ["keys", "new"],
+    ["keys", "rotate"],
+]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +64,21 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert f"usage: lambdaqueue {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [[], ["no-such"], ["push"], ["up", "--port", "70000"]])
+@pytest.mark.parametrize("words", ACTIONS, ids=" ".join)
+def test_every_action_has_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"usage: lambdaqueue {' '.join(words)}" in shown
+    # Those that work on Redis say which one.
+    assert ("--data" in shown) is ("REDIS_URL and LQ_MASTER_KEYS" in shown)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["no-such"], ["push"], ["up", "--port", "70000"], ["token"], ["env", "no-such"], ["keys"]],
+)
 def test_a_wrong_call_is_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)
@@ -67,7 +94,9 @@ def test_it_runs_as_a_module() -> None:
 
 def test_client_commands_import_nothing_of_the_server() -> None:
     modules = ", ".join(COMMANDS[name].module for name in CLIENT_COMMANDS)
-    unwanted = "{'redis', 'rq', 'flask', 'pycurl', 'marshmallow', 'fcntl'}"
+    unwanted = (
+        "{'redis', 'hiredis', 'rq', 'flask', 'pycurl', 'marshmallow', 'cryptography', 'fcntl'}"
+    )
     program = f"import sys, {modules}; print(sorted({unwanted} & set(sys.modules)))"
     shown = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
@@ -173,6 +202,17 @@ def test_credentials_of_the_environment_win_and_are_kept(tmp_path: Path) -> None
     fixed = Credentials.keep(tmp_path, {"LQ_BOOTSTRAP_TOKEN": "lqk_fixed"})
     assert fixed == Credentials("lqk_fixed", made.secret)
     assert Credentials.find(tmp_path) == fixed
+
+
+def test_credentials_are_replaced_by_what_is_true_now(tmp_path: Path) -> None:
+    made = Credentials.keep(tmp_path, {})
+    file = tmp_path / "credentials"
+    before = file.stat().st_ino
+    made.save(tmp_path)
+    assert file.stat().st_ino == before
+    Credentials(made.token, "whsec_1").save(tmp_path)
+    assert Credentials.find(tmp_path) == Credentials(made.token, "whsec_1")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_credentials_do_not_show_in_a_representation() -> None:

@@ -41,7 +41,7 @@ NOT_TEXT: tuple[object, ...] = (1, None, True, ["a"], {}, 10**5_000)
 
 
 def sent(secrets: tuple[Secret, ...] = (SECRET,), **changes: Any) -> dict[str, str]:
-    headers = headers_for(replace(CLAIM, **changes), secrets, TIME)
+    headers = headers_for(replace(CLAIM, **changes), secrets, TIME * 1_000 + 789)
     assert len({name.lower() for name, _ in headers}) == len(headers)
     return dict(headers)
 

@@ -1,17 +1,17 @@
+"""Signing and verifying deliveries, and secrets. Forgeries have a file of their own."""
+
 from __future__ import annotations
 
 import base64
-import hmac
 import time
 import traceback
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from lambdaqueue import signing
 from lambdaqueue.errors import ConfigurationError, LambdaQueueError
 from lambdaqueue.signing import InvalidSignature, Secret, sign, verify
 
@@ -86,157 +86,68 @@ def test_header_names_in_any_case() -> None:
     verify([SECRET], {name.title(): value for name, value in signed().items()}, BODY, TIME)
 
 
-def test_bytes_that_are_no_text_are_signed_as_they_are() -> None:
-    body = b"\xff\x00\xfe"
-    verify([SECRET], signed(sign([SECRET], ID, TIME, body)), body, TIME)
-
-
-# B110; that the same delivery is accepted only once needs a store of ids, which is not here.
-@pytest.mark.parametrize(
-    ("skew", "accepted"),
-    [(0, True), (299, True), (300, True), (301, False), (-299, True), (-300, True), (-301, False)],
-)
-def test_the_time_may_be_off_by_five_minutes(skew: int, accepted: bool) -> None:
-    if accepted:
-        verify([SECRET], signed(), BODY, TIME + skew)
-    else:
-        with pytest.raises(InvalidSignature, match="too far"):
-            verify([SECRET], signed(), BODY, TIME + skew)
-
-
 def test_the_tolerance_can_be_set() -> None:
-    verify([SECRET], signed(), BODY, TIME + 900, tolerance=1_000)
-    with pytest.raises(InvalidSignature):
+    verify([SECRET], signed(), BODY, TIME + 900, tolerance=900)
+    with pytest.raises(InvalidSignature, match="too far"):
         verify([SECRET], signed(), BODY, TIME + 2, tolerance=1)
 
 
-def test_a_clock_that_is_no_number_accepts_nothing() -> None:
-    with pytest.raises(InvalidSignature):
-        verify([SECRET], signed(), BODY, float("nan"))
-
-
-@pytest.mark.parametrize(
-    "timestamp",
-    [
-        "",
-        " 1614265330",
-        "1614265330 ",
-        "1614265330\n",
-        "+1614265330",
-        "-1614265330",
-        "1614265330.0",
-        "1_614_265_330",
-        "1.6e9",
-        "nan",
-        "inf",
-        "9" * 5_000,
-        "\u0661\u0666\u0661\u0664\u0662\u0666\u0665\u0663\u0663\u0660",
-    ],
-)
-def test_the_timestamp_is_plain_digits(timestamp: str) -> None:
-    with pytest.raises(InvalidSignature, match="webhook-timestamp"):
-        verify([SECRET], signed(timestamp=timestamp), BODY, TIME)
-
-
-HEX = base64.b64decode(KNOWN[3:]).hex()
-
-
-# B111
-@pytest.mark.parametrize(
-    "signature",
-    [
-        "",
-        " ",
-        ",",
-        "v1",
-        "v1,",
-        "v0" + KNOWN[2:],
-        "V1" + KNOWN[2:],
-        "v1a" + KNOWN[2:],
-        "v11" + KNOWN[2:],
-        KNOWN[3:],
-        KNOWN[2:],
-        KNOWN[:-1],
-        KNOWN[:-2],
-        KNOWN[:20],
-        KNOWN + "=",
-        KNOWN + ",",
-        KNOWN + "\n",
-        KNOWN.replace(",", ", "),
-        KNOWN.replace(",", ",="),
-        KNOWN.replace("+", "-").replace("/", "_"),
-        KNOWN.replace("OE=", "OF="),  # the same 32 bytes with unused bits set
-        KNOWN.swapcase(),
-        f"v1,{HEX}",
-        "\u00e9" + KNOWN,
-        "\ud800",
-        " ".join(["v1," + "A" * 43 + "="] * 1_000),
-        " ".join(["v1," + "A" * 43 + "="] * 5 + [KNOWN]),
-        " ".join([KNOWN] * 1_000),
-    ],
-)
-def test_signatures_that_are_rejected(signature: str) -> None:
-    with pytest.raises(InvalidSignature):
-        verify([SECRET], signed(signature), BODY, TIME)
-
-
-@pytest.mark.parametrize(
-    "signature",
-    [
-        f"v0,x {KNOWN}",
-        f"v1a,{KNOWN[3:]} {KNOWN}",
-        f"{KNOWN} junk",
-        f"a b c d {KNOWN}",
-        f"  {KNOWN}",
-    ],
-)
-def test_entries_that_we_do_not_know_are_passed_over(signature: str) -> None:
-    verify([SECRET], signed(signature), BODY, TIME)
-
-
-# B113
-@pytest.mark.parametrize(
-    "body",
-    [b"", b'{"test":2432232314}', BODY + b"\n", b"\xef\xbb\xbf" + BODY, b'{"test": 2432232315}'],
-)
-def test_the_body_counts_byte_by_byte(body: bytes) -> None:
-    with pytest.raises(InvalidSignature, match="no signature matches"):
-        verify([SECRET], signed(), body, TIME)
-
-
-# B114: with a dot in the id, "a.1" + "2" and "a" + "1.2" would sign the same bytes.
-@pytest.mark.parametrize("message_id", ["", "a.b", ".", "msg\u00e9", "\ud800"])
-def test_ids_that_are_rejected(message_id: str) -> None:
-    content = f"{message_id}.{TIME}.".encode("utf-8", "surrogatepass") + BODY
-    digest = hmac.digest(SECRET.key, content, "sha256")
-    signature = f"v1,{base64.b64encode(digest).decode()}"
-    with pytest.raises(InvalidSignature, match="webhook-id"):
-        verify([SECRET], signed(signature, message_id), BODY, TIME)
-
-
-@pytest.mark.parametrize("secrets", [[], [OTHER]])
-def test_without_the_right_secret_nothing_matches(secrets: list[Secret]) -> None:
-    with pytest.raises(InvalidSignature, match="no signature matches"):
-        verify(secrets, signed(), BODY, TIME)
-
-
-def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    compared: list[tuple[bytes, bytes]] = []
-
-    def compare(ours: bytes, theirs: bytes) -> bool:
-        compared.append((ours, theirs))
-        return hmac.compare_digest(ours, theirs)
-
-    fake = type("Hmac", (), {"compare_digest": staticmethod(compare), "digest": hmac.digest})
-    monkeypatch.setattr(signing, "hmac", fake)
-    verify([SECRET], signed(), BODY, TIME)
-    assert compared == [(KNOWN.encode(), KNOWN.encode())]
+def test_bytes_that_are_no_text_are_signed_as_they_are() -> None:
+    body = b"\xff\x00\xfe"
+    verify([SECRET], signed(sign([SECRET], ID, TIME, body)), body, TIME)
 
 
 @given(st.text(), st.text(), st.text(), st.floats())
 def test_verify_raises_nothing_else(i: str, t: str, s: str, now: float) -> None:
     with pytest.raises(InvalidSignature):
         verify([SECRET], signed(s, i, t), BODY, now)
+
+
+@st.composite
+def _mutations(draw: st.DrawFn, value: str) -> str:
+    """Change `value` at one place: a character more, less, another, or two in turn."""
+    at = draw(st.integers(0, len(value)))
+    new = draw(st.characters(codec="latin-1") | st.sampled_from("0123456789.,=+/_ vV"))
+    return draw(
+        st.sampled_from(
+            [
+                value[:at] + new + value[at:],
+                value[:at] + value[at + 1 :],
+                value[:at] + new + value[at + 1 :],
+                value[:at] + value[at + 1 : at + 2] + value[at : at + 1] + value[at + 2 :],
+                value[:at],
+                value[at:],
+            ]
+        )
+    )
+
+
+@given(
+    st.data(),
+    st.binary(min_size=24, max_size=64),
+    st.from_regex(r"[A-Za-z0-9_]{1,40}", fullmatch=True),
+    st.integers(0, 10**11),
+    st.binary(max_size=60),
+)
+def test_any_single_change_is_noticed(
+    data: st.DataObject, key: bytes, message_id: str, time: int, body: bytes
+) -> None:
+    secret = Secret(key)
+    genuine = [
+        message_id,
+        str(time),
+        body.decode("latin-1"),
+        sign([secret], message_id, time, body),
+    ]
+    changed = data.draw(st.integers(0, 3))
+    forged = list(genuine)
+    forged[changed] = data.draw(_mutations(genuine[changed]))
+    # A list may hold empty entries beside the right one.
+    assume([*forged[:3], forged[3].strip(" ")] != genuine)
+    forged_id, forged_time, forged_body, signature = forged
+    headers = signed(signature, forged_id, forged_time)
+    with pytest.raises(InvalidSignature):
+        verify([secret], headers, forged_body.encode("latin-1"), time)
 
 
 def b64(count: int) -> str:

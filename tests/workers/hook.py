@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from lambdaqueue.proofs import answer_challenge
+from lambdaqueue.signing import Secret
+from tests.operator import SECRET
+
 __all__ = ["Delivery", "Hook"]
 
 
@@ -46,6 +50,7 @@ class Hook(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.deliveries: list[Delivery] = []
+        self.validations: list[str] = []
         self._gates: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -83,6 +88,17 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = 65_536
     server: Hook
+
+    def do_HEAD(self) -> None:
+        """Prove that the secret is known here, whatever the path."""
+        self.server.validations.append(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.send_response(200)
+        self.send_header(
+            "x-lq-validation", answer_challenge([Secret.parse(SECRET)], headers, time.time())
+        )
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

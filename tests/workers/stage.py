@@ -15,23 +15,25 @@ from typing import Any, ClassVar
 import redis
 
 from lambdaqueue import keys
+from lambdaqueue.administration import Administration
 from lambdaqueue.commands import HistoryFilter, Push
 from lambdaqueue.config import Settings
 from lambdaqueue.embedded import EmbeddedRedis
+from lambdaqueue.identity import Actor
 from lambdaqueue.job import Job, Spec
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.scripts import load
 from lambdaqueue.service import Service, open_service
+from tests.operator import MASTER_KEY, SECRET, TOKEN, prepared
 from tests.redis_server import servers
 from tests.waiting import until
 from tests.workers.hook import Hook
 
-__all__ = ["ENVIRONMENT", "QUICK", "ROOT", "SECRET", "TOKEN", "Process", "Stage"]
+__all__ = ["ACTOR", "ENVIRONMENT", "QUICK", "ROOT", "Process", "Stage"]
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = keys.DEFAULT_ENVIRONMENT
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-TOKEN = f"lqk_{'a' * 8}_{'b' * 43}"
+ACTOR = Actor(ENVIRONMENT, "test")
 QUICK = RetryPolicy("constant", delay=50, retries=3, jitter=0)
 
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
@@ -103,6 +105,7 @@ class Stage:
         self.client = redis.Redis.from_url(self.redis.url)
         self.service: Service = open_service(Settings(redis_url=self.redis.url))
         self.load_scripts()
+        self.administration: Administration = prepared(self.redis.url)
         return self
 
     def __exit__(
@@ -138,6 +141,8 @@ class Stage:
             "REDIS_URL": self.redis.url,
             "LQ_BOOTSTRAP_SECRET": SECRET,
             "LQ_BOOTSTRAP_TOKEN": TOKEN,
+            "LQ_MASTER_KEYS": MASTER_KEY,
+            "LQ_DEVELOPMENT": "1",
             "LQ_GRACE": "10",
             **more,
         }
@@ -223,5 +228,7 @@ class Stage:
             "rq:queue:lambdaqueue:intermediate", "rq:wip:lambdaqueue", "rq:failed:lambdaqueue",
             "rq:finished:lambdaqueue", "rq:executions:*",
         )  # fmt: skip
+        # A chore is no job of a user's: it may be under way, or die with its scheduler.
+        chores = (b"rq:job:workers-", b"rq:executions:workers-")
         found = [key for pattern in patterns for key in self.client.scan_iter(pattern)]
-        return sorted(key.decode() for key in found if not key.startswith(b"rq:job:workers-"))
+        return sorted(key.decode() for key in found if not key.startswith(chores))

@@ -25,11 +25,13 @@ from lambdaqueue.outcome import Answer
 from lambdaqueue.service import Service, open_service
 from lambdaqueue.signing import Secret
 from lambdaqueue.upkeep import Upkeep
+from tests.operator import SECRET
 from tests.redis_server import servers
-from tests.workers.stage import ENVIRONMENT, QUICK, SECRET
+from tests.workers.stage import ACTOR, ENVIRONMENT, QUICK
 from workers import courier as courier_module
 from workers.courier import Courier
 from workers.sender import Outgoing, RecordingSender, Sender
+from workers.validation import Credulous
 
 DEADLINE = 20.0
 
@@ -131,7 +133,9 @@ async def at_work(
     """Run a courier; at the end it is stopped, if it still runs, without patience."""
     client = connect_async(Settings(redis_url=url), answer_within=courier_module.ANSWER_WITHIN)
     store = WatchedStore(client, slots)
-    one = Courier(store, sender, [Secret.parse(SECRET)], slots=slots, grace=grace, burst=burst)
+    one = Courier(
+        store, sender, Credulous(Secret.parse(SECRET)), slots=slots, grace=grace, burst=burst
+    )
     ended = asyncio.create_task(one.run())
     try:
         yield Work(url, one, store, ended)
@@ -240,15 +244,15 @@ def test_what_came_of_each_attempt_is_in_history(redis_url: str) -> None:
 
 def test_a_job_without_a_target_has_failed_without_a_call(redis_url: str) -> None:
     service = open_service(Settings(redis_url=redis_url))
-    service.configure(ENVIRONMENT, "q", {"target": "http://127.0.0.1:1/"}, False)
-    service.pause(ENVIRONMENT, "q")
+    service.configure(ACTOR, "q", {"target": "http://127.0.0.1:1/"}, False)
+    service.pause(ACTOR, "q")
     (job,) = push(redis_url, "x", target=None)
-    service.configure(ENVIRONMENT, "q", {"target": None}, False)
+    service.configure(ACTOR, "q", {"target": None}, False)
     sender = RecordingSender()
 
     async def body() -> None:
         async with at_work(redis_url, sender) as work:
-            service.resume(ENVIRONMENT, "q")
+            service.resume(ACTOR, "q")
             await soon(lambda: work.state(job) is State.FAILED, "it has failed")
         assert sender.requests == []
         assert str(service.item(ENVIRONMENT, job.id).error).startswith("no_target: ")
@@ -481,7 +485,7 @@ def test_declared_dead_it_aborts_its_calls_and_goes_on_under_a_new_name(redis_ur
 def test_an_outcome_that_comes_after_its_worker_was_declared_dead_is_refused(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(courier_module, "BEAT_EVERY", 3_600.0)  # it must not learn of it sooner
+    monkeypatch.setattr("workers.pulse.BEAT_EVERY", 3_600.0)  # it must not learn of it sooner
     calls = Calls()
     (job,) = push(redis_url, "x")
 
@@ -505,8 +509,8 @@ def test_an_outcome_that_comes_after_its_worker_was_declared_dead_is_refused(
 def test_calls_are_aborted_when_redis_says_nothing_for_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(courier_module, "BEAT_EVERY", 0.05)
-    monkeypatch.setattr(courier_module, "GIVE_UP", 0.5)
+    monkeypatch.setattr("workers.pulse.BEAT_EVERY", 0.05)
+    monkeypatch.setattr("workers.pulse.GIVE_UP", 0.5)
     calls = Calls()
 
     async def body() -> None:
@@ -599,7 +603,9 @@ def test_a_settle_whose_answer_got_lost_counts_once(redis_url: str) -> None:
         client = connect_async(Settings(redis_url=redis_url), answer_within=5.0)
         store = LosingStore(client, 1)
         sender = RecordingSender()
-        one = Courier(store, sender, [Secret.parse(SECRET)], slots=1, grace=1.0, burst=True)
+        one = Courier(
+            store, sender, Credulous(Secret.parse(SECRET)), slots=1, grace=1.0, burst=True
+        )
         assert await one.run()
         await client.aclose()
         assert len(store.batches) == 2

@@ -22,9 +22,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from lambdaqueue import __version__
 from lambdaqueue.instants import iso
 from lambdaqueue.job import State
+from tests.operator import SECRET
 from tests.waiting import until
 from tests.workers.hook import Delivery
-from tests.workers.stage import ENVIRONMENT, SECRET, Process, Stage
+from tests.workers.stage import ENVIRONMENT, Process, Stage
 
 EVERY_BYTE = bytes(range(256)) * 3 + b"\r\n\r\n\0\n"
 
@@ -271,7 +272,7 @@ def test_a_worker_waits_for_redis_at_its_start(tmp_path: Path) -> None:
 
 
 def test_without_a_secret_a_worker_does_not_start(stage: Stage) -> None:
-    worker = stage.start("worker", [*stage.worker_command], LQ_BOOTSTRAP_SECRET="")
+    worker = stage.start("worker", [*stage.worker_command], LQ_MASTER_KEYS="")
     assert worker.wait() == 1
-    assert "LQ_BOOTSTRAP_SECRET is required" in worker.text
+    assert "LQ_MASTER_KEYS is required" in worker.text
     assert "Traceback" not in worker.text

@@ -21,7 +21,7 @@ from lambdaqueue.job import Spec, State
 from lambdaqueue.service import Service, open_service
 from lambdaqueue.upkeep import Upkeep
 from tests.waiting import until
-from tests.workers.stage import ENVIRONMENT, Stage
+from tests.workers.stage import ACTOR, ENVIRONMENT, Stage
 from workers import chores, housekeeping
 from workers.housekeeping import CHORES, JOB_IDS, QUEUE, Housekeeping, register, run_due, throw_out
 
@@ -156,7 +156,7 @@ class Bomb:
 
 @pytest.mark.parametrize("place", ["queue", "timetable"])
 @pytest.mark.parametrize("kind", ["json", "pickle"])
-@pytest.mark.parametrize("name", ["foreign", JOB_IDS["workers.chores.audit_queues"]])
+@pytest.mark.parametrize("name", ["foreign", JOB_IDS["workers.chores.inspect_queues"]])
 def test_a_foreign_function_is_refused_and_thrown_away(
     client: redis.Redis,
     ran: list[str],
@@ -272,7 +272,7 @@ def test_trim_history_forgets_what_is_too_old(
 ) -> None:
     finish(client, service, 8, Kind.COMPLETED)
     finish(client, service, 7, Kind.FAILED)
-    service.configure(ENVIRONMENT, "q", {"history_days": 2}, False)
+    service.configure(ACTOR, "q", {"history_days": 2}, False)
     chores.trim_history()
     assert client.xlen(keys.history(ENVIRONMENT, "q", "c")) == 8
     now = int(client.time()[0])
@@ -296,22 +296,22 @@ def test_an_environment_with_too_many_entries_loses_its_oldest(
     assert client.hlen(keys.ended(ENVIRONMENT)) == 7
 
 
-def test_audit_queues_logs_what_disagrees(
+def test_inspect_queues_logs_what_disagrees(
     client: redis.Redis, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.push_many(ENVIRONMENT, "q", [Push(SPEC, delay=60_000)] * 3)
-    chores.audit_queues()
+    chores.inspect_queues()
     assert caplog.text == ""
     client.zpopmin(keys.waiting(ENVIRONMENT, "q", "0"))
-    chores.audit_queues()
-    assert "audit_finding queue=1:q: 3 jobs, but only 2 wait" in caplog.text
+    chores.inspect_queues()
+    assert "inspection_finding queue=1:q: 3 jobs, but only 2 wait" in caplog.text
     client.delete("lq:wake")
-    chores.audit_queues()
+    chores.inspect_queues()
     assert "nothing will wake them" in caplog.text
 
 
 def test_stir_queues_admits_what_nobody_woke(client: redis.Redis, service: Service) -> None:
-    service.pause(ENVIRONMENT, "q")
+    service.pause(ACTOR, "q")
     job = service.push(ENVIRONMENT, "q", Push(SPEC)).job
     client.hdel(keys.queue(ENVIRONMENT, "q"), "paused")  # and nobody admits
     assert client.llen(keys.line) == 0
@@ -325,6 +325,6 @@ def test_a_scheduler_process_does_the_chores(tmp_path: Path) -> None:
         stage.push()
         stage.client.hset(keys.queue(ENVIRONMENT, "q"), "jobs", 5)
         scheduler = stage.scheduler()
-        until(lambda: "audit_finding queue=1:q" in scheduler.text, "the audit has run")
+        until(lambda: "inspection_finding queue=1:q" in scheduler.text, "the inspection has run")
         assert "Traceback" not in scheduler.text
         assert scheduler.end() == 0

@@ -20,9 +20,10 @@ from lambdaqueue.config import Settings
 from lambdaqueue.job import Spec, State
 from lambdaqueue.service import open_service
 from lambdaqueue.upkeep import Upkeep
+from tests.operator import MASTER_KEY, prepared
 from tests.waiting import until
 from tests.workers.hook import Hook
-from tests.workers.stage import ENVIRONMENT, SECRET, Process, Stage
+from tests.workers.stage import ENVIRONMENT, Process, Stage
 from workers.tasks import deliver
 
 
@@ -127,7 +128,9 @@ def test_a_call_that_outlasts_a_lease_keeps_its_job(
 ) -> None:
     monkeypatch.setattr("workers.tasks.BEAT_EVERY", 0.02)
     monkeypatch.setenv("REDIS_URL", redis_url)
-    monkeypatch.setenv("LQ_BOOTSTRAP_SECRET", SECRET)
+    monkeypatch.setenv("LQ_MASTER_KEYS", MASTER_KEY)
+    monkeypatch.setenv("LQ_DEVELOPMENT", "1")
+    prepared(redis_url)
     service, hook = open_service(Settings(redis_url=redis_url)), Hook()
     spec = Spec(target=hook.url("/hold/x"))
     job = service.push(ENVIRONMENT, "q", Push(spec)).job

@@ -11,7 +11,7 @@ local function open_queue(ref)
   local prefix = 'lq:' .. env .. ':'
   local key = prefix .. 'queue:' .. name
   local stored = fetch(key, 'created', 'paused', 'levels', 'window',
-    'history_limit', 'failed_limit', 'target', 'settings')
+    'history_limit', 'failed_limit', 'target', 'settings', 'secret', 'error')
   local in_line = redis.call('HMGET', IN_LINE, ref, ref .. '|s')
   q = {
     ref = ref, env = env, name = name, key = key,
@@ -19,6 +19,8 @@ local function open_queue(ref)
     paused = stored.paused == '1',
     target = stored.target,
     settings = stored.settings or '',
+    secret = stored.secret or '',
+    error = stored.error or '',
     levels = stored.levels or '',
     window = tonumber(stored.window or FIRST_WINDOW),
     history_limit = tonumber(stored.history_limit or 10000),
@@ -35,7 +37,8 @@ local function open_queue(ref)
     environment = prefix .. 'env',
     counts = {},
   }
-  q.stored = { window = q.window, levels = q.levels, suspects = q.suspects, in_line = q.in_line }
+  q.stored = { window = q.window, levels = q.levels, suspects = q.suspects, in_line = q.in_line,
+    error = q.error }
   touched[ref] = q
   order[#order + 1] = q
   return q
@@ -69,7 +72,7 @@ local function close_queues()
     for what, by in pairs(q.counts) do
       if by ~= 0 then redis.call('HINCRBY', q.key, what, by) end
     end
-    for _, what in ipairs({'window', 'levels'}) do
+    for _, what in ipairs({'window', 'levels', 'error'}) do
       if q[what] ~= q.stored[what] then redis.call('HSET', q.key, what, q[what]) end
     end
     for what, field in pairs({in_line = q.ref, suspects = q.ref .. '|s'}) do

@@ -10,6 +10,7 @@ import pytest
 from lambdaqueue import ids, keys
 from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.identity import Actor
 from lambdaqueue.job import Place, Spec, State
 from lambdaqueue.store import TargetMissing, VersionChanged
 from tests.store.model.reference import Order
@@ -196,7 +197,7 @@ class Clients(Stage):
         return self._pause(*self.chance.choice(QUEUES), False)
 
     def _pause(self, environment: str, name: str, paused: bool) -> str:
-        (self.queues.pause if paused else self.queues.resume)(environment, name)
+        (self.queues.pause if paused else self.queues.resume)(Actor(environment, "model"), name)
         ref = keys.queue_ref(environment, name)
         self.model.queue(ref).paused = paused
         return f"{ref}: {paused}"
@@ -209,5 +210,5 @@ class Clients(Stage):
         queue.history_limit = self.chance.choice((0, 1, 3, 10_000))
         queue.failed_limit = self.chance.choice((0, 1, 3, 10_000))
         limits = {"history_limit": queue.history_limit, "failed_limit": queue.failed_limit}
-        self.queues.configure(environment, name, {"target": target, **limits}, None)
+        self.queues.configure(Actor(environment, "model"), name, {"target": target, **limits}, None)
         return f"{queue.ref}: {target} {limits}"

@@ -33,7 +33,8 @@ class Histories:
             key = keys.history(env, name, kind)
             added.setdefault(key, []).append(ending)
         model.endings.clear()
-        for key in self.streams.keys() | added.keys() | after.streams.keys():
+        stored = {key for key in after.streams if ":history:" in key}
+        for key in self.streams.keys() | added.keys() | stored:
             self._follow_stream(key, after.streams.get(key, []), added.get(key, []), model)
         self._indexes_are_true(after)
 

@@ -98,7 +98,7 @@ class Simulation(Clients, StockCrew, Operators):
 
     def nothing_is_left(self) -> None:
         """Ended jobs leave nothing but their history."""
-        allowed = (":env", ":queues", ":ended", ":queue:", ":history:", ":latest:")
+        allowed = (":env", ":audit", ":queues", ":ended", ":queue:", ":history:", ":latest:")
         for actor in self.stock:
             if actor.entry:
                 self.client.delete(f"rq:job:{actor.entry}")

@@ -1,0 +1,123 @@
+"""What a request may ask of the application it came to, and who sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app, g, request
+
+from api.start import Start
+from lambdaqueue.administration import Administration
+from lambdaqueue.authentication import Authentication
+from lambdaqueue.config import Settings
+from lambdaqueue.connection import Redis, connect, scripts_of
+from lambdaqueue.identity import Actor, Identity
+from lambdaqueue.service import Service
+from lambdaqueue.targets import TargetRules
+
+__all__ = [
+    "EXTENSION",
+    "Parts",
+    "actor",
+    "address",
+    "administration",
+    "environment",
+    "identity",
+    "parts",
+    "service",
+    "try_out",
+]
+
+EXTENSION = "lambdaqueue"
+"""The name under which an app keeps its parts."""
+
+MAX_ADDRESS = 45
+"""Characters of the longest spelling of an IP address. A proxy may pass on anything."""
+
+
+# Each is equal to itself only: what is remembered for one app is not meant for another.
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What an application is made of, on one connection pool."""
+
+    settings: Settings
+    service: Service
+    administration: Administration
+    authentication: Authentication
+    targets: TargetRules
+    start: Start
+    client: Redis
+
+    @classmethod
+    def of(cls, settings: Settings) -> Parts:
+        """Make them; nothing is dialled yet.
+
+        Raises:
+            ConfigurationError: LQ_MASTER_KEYS is missing or malformed.
+        """
+        client = connect(settings)
+        administration = Administration(client, settings)
+        return cls(
+            settings=settings,
+            service=Service(client),
+            administration=administration,
+            authentication=Authentication(client),
+            targets=settings.targets,
+            start=Start(administration),
+            client=client,
+        )
+
+    def close(self) -> None:
+        """Close its connections to Redis, for whoever makes more than one app in a process."""
+        scripts_of(self.client).close()
+        self.client.close()
+
+
+def try_out(env: Mapping[str, str]) -> None:
+    """Do what the start of an app does, and close everything again.
+
+    Raises:
+        ConfigurationError: no app can start with these settings.
+    """
+    made = Parts.of(Settings.from_env(env))
+    try:
+        made.start.begin()
+    finally:
+        made.close()
+
+
+def parts() -> Parts:
+    """Return what this app was built of."""
+    return cast(Parts, current_app.extensions[EXTENSION])
+
+
+def service() -> Service:
+    """Return this app's service."""
+    return parts().service
+
+
+def administration() -> Administration:
+    """Return this app's administration."""
+    return parts().administration
+
+
+def identity() -> Identity:
+    """Return whom the request's token stands for."""
+    return cast(Identity, g.identity)
+
+
+def environment() -> str:
+    """Return the environment that the request's token belongs to."""
+    return identity().environment
+
+
+def actor() -> Actor:
+    """Return whom the audit names for what this request does."""
+    return Actor(environment(), identity().token_name, address())
+
+
+def address() -> str:
+    """Return where the request came from, as far as proxies are trusted; "" where nobody knows."""
+    return (request.remote_addr or "")[:MAX_ADDRESS]

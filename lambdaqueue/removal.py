@@ -1,0 +1,88 @@
+"""The end of an environment: its jobs are cancelled, its queues dropped, its keys deleted.
+
+It takes many steps. The first one makes its tokens useless, the last one forgets its name: whoever
+is interrupted between calls it again, and it goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from lambdaqueue import keys
+from lambdaqueue.authentication import KEPT
+from lambdaqueue.connection import Redis
+from lambdaqueue.environments import EnvironmentStore
+from lambdaqueue.errors import Conflict, NotFound
+from lambdaqueue.identity import Actor
+from lambdaqueue.queues import QueueStore
+from lambdaqueue.store import JobStore
+from lambdaqueue.upkeep import Upkeep
+
+__all__ = ["remove_environment"]
+
+LEVELS = "s9876543210"
+CHUNK = 500
+LINGER = 2 * KEPT
+"""Seconds for requests that came with a token which was good just before."""
+
+LOOK_EVERY = 0.2
+PATIENCE = 60.0
+"""Seconds for attempts to end that are out; a worker that died is found dead long before."""
+
+Sleep = Callable[[float], None]
+
+
+def remove_environment(
+    client: Redis, name: str, by: str, sleep: Sleep = time.sleep
+) -> Iterator[str]:
+    """Remove the environment `name` with all that it holds; yields what was done, to be shown.
+
+    Raises:
+        NotFound
+        Conflict: it is the first one, or attempts of its jobs are still out after a minute.
+    """
+    store = EnvironmentStore(client)
+    environment = store.id_of(name)
+    if environment is None:
+        raise NotFound("there is no such environment")
+    if environment == keys.DEFAULT_ENVIRONMENT:
+        raise Conflict(f"the environment {name} is made again at every start: it stays")
+    store.close(environment)
+    yield "tokens revoked"
+    sleep(LINGER)
+    actor = Actor(environment, by)
+    queues, jobs = QueueStore(client), JobStore(client)
+    for queue in list(Upkeep(client).queues(environment)):
+        queues.pause(actor, queue)
+        cancelled = 0
+        for job_id in _unfinished(jobs, environment, queue):
+            cancelled += jobs.cancel(environment, "", job_id, "") is not None
+        _until_idle(queues, environment, queue, sleep)
+        # Gone already: somebody else removes it too, or the answer to our own call got lost.
+        with suppress(NotFound):
+            queues.drop(actor, queue)
+        yield f"queue {queue} removed, {cancelled} jobs cancelled"
+    store.erase(environment, name)
+    yield "environment removed"
+
+
+def _unfinished(jobs: JobStore, environment: str, queue: str) -> Iterator[str]:
+    """Yield the ids of a queue's jobs, those that wait as long as there are any."""
+    yield from jobs.active(environment, queue)
+    for level in LEVELS:
+        before = None
+        while (chunk := jobs.waiting(environment, queue, level, 0, CHUNK)) and chunk != before:
+            yield from (job_id for job_id, _ in chunk)
+            before = chunk
+
+
+def _until_idle(queues: QueueStore, environment: str, queue: str, sleep: Sleep) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while (info := queues.info(environment, queue)) is not None and info.running + info.waiting:
+        if time.monotonic() > deadline:
+            raise Conflict(
+                f"{info.running} attempts of queue {queue} are still out; call this again later"
+            )
+        sleep(LOOK_EVERY)

@@ -1,0 +1,12 @@
+-- include: names
+-- Forget an environment that was closed and emptied.
+--
+-- KEYS  10 names, 11 the environment
+-- ARGV  1 its id, 2 its name
+-- Returns  {'forgotten'}
+-- Why   last, because as long as its name is there its end can be gone on with.
+
+redis.call('DEL', KEYS[11])
+redis.call('SREM', 'lq:environments', ARGV[1])
+if fetch(KEYS[10], ARGV[2])[ARGV[2]] == ARGV[1] then redis.call('HDEL', KEYS[10], ARGV[2]) end
+return {'forgotten'}

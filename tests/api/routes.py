@@ -1,0 +1,93 @@
+"""Every route of the API: the scope that opens it, and a request that succeeds in front of objects.
+
+`test_routes.py` holds this table against the app's own map: a route that is missing here fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask
+
+from lambdaqueue.identity import Scope
+from tests.api.conftest import TARGET
+
+__all__ = ["OPEN", "ROUTES", "Route", "path_of", "routes_of"]
+
+OPEN = frozenset({"GET /health", "GET /ready"})
+"""Routes for which no token is asked."""
+
+ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
+
+PUSH: Mapping[str, Any] = {
+    "data": b"1",
+    "headers": {"Content-Type": "application/json", "x-lq-target": TARGET},
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """Who may ask, what to send, and the status where the objects of the path are one's own."""
+
+    scope: Scope
+    status: int = 200
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _json(value: object) -> Mapping[str, Any]:
+    return {"json": value}
+
+
+ROUTES: Mapping[str, Route] = {
+    "POST /api/v1/queues/<queue:queue>/items": Route(Scope.PUSH, 201, PUSH),
+    "POST /api/v1/queues/<queue:queue>/items/batch": Route(
+        Scope.PUSH, 201, _json({"items": [{"payload": 1, "target": TARGET}]})
+    ),
+    "GET /api/v1/queues/<queue:queue>/items": Route(Scope.READ),
+    "GET /api/v1/items/<item_id>": Route(Scope.READ),
+    "PATCH /api/v1/items/<item_id>": Route(Scope.PUSH, 200, _json({"payload": 2})),
+    "DELETE /api/v1/items/<item_id>": Route(Scope.PUSH),
+    "POST /api/v1/items/<item_id>/run": Route(Scope.PUSH),
+    "GET /api/v1/queues/<queue:queue>/items/byKey/<key:key>": Route(Scope.READ),
+    "PATCH /api/v1/queues/<queue:queue>/items/byKey/<key:key>": Route(
+        Scope.PUSH, 200, _json({"payload": 2})
+    ),
+    "DELETE /api/v1/queues/<queue:queue>/items/byKey/<key:key>": Route(Scope.PUSH),
+    "GET /api/v1/queues": Route(Scope.READ),
+    "GET /api/v1/queues/": Route(Scope.READ),
+    "GET /api/v1/queues/<queue:queue>": Route(Scope.READ),
+    "PUT /api/v1/queues/<queue:queue>": Route(Scope.MANAGE, 200, _json({"timeout": 5_000})),
+    "PATCH /api/v1/queues/<queue:queue>": Route(Scope.MANAGE, 200, _json({"timeout": 5_000})),
+    # Items wait in it; one without queues of that name is told so.
+    "DELETE /api/v1/queues/<queue:queue>": Route(Scope.MANAGE, 409),
+    "POST /api/v1/queues/<queue:queue>/pause": Route(Scope.MANAGE),
+    "POST /api/v1/queues/<queue:queue>/resume": Route(Scope.MANAGE),
+    "GET /api/v1/queues/<queue:queue>/secret": Route(Scope.MANAGE),
+    "GET /api/v1/queues/<queue:queue>/history": Route(Scope.READ),
+    "POST /api/v1/tokens": Route(Scope.MANAGE, 201, _json({"name": "x", "scopes": ["push"]})),
+    "GET /api/v1/tokens": Route(Scope.MANAGE),
+    "DELETE /api/v1/tokens/<token_id>": Route(Scope.MANAGE, 204),
+    "GET /api/v1/environment": Route(Scope.MANAGE),
+    "PATCH /api/v1/environment": Route(Scope.MANAGE, 200, _json({"retry": {"retries": 1}})),
+    "GET /api/v1/secret": Route(Scope.MANAGE),
+    "POST /api/v1/secret/rotate": Route(Scope.MANAGE),
+    "GET /api/v1/audit": Route(Scope.MANAGE),
+}
+
+
+def routes_of(app: Flask) -> set[str]:
+    """Return the routes that `app` has, named as in `ROUTES`."""
+    return {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD"}
+    }
+
+
+def path_of(name: str, objects: Mapping[str, str]) -> tuple[str, str]:
+    """Return method and path of the route `name`, its arguments taken from `objects`."""
+    method, _, rule = name.partition(" ")
+    return method, ARGUMENT.sub(lambda found: objects[found[1]], rule)

@@ -1,0 +1,117 @@
+"""A world in which somebody has tokens and secrets, and one call of every script in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lambdaqueue import keys
+from lambdaqueue.commands import Idempotency
+from lambdaqueue.environments import EnvironmentStore
+from lambdaqueue.identity import Scope, TokenInfo
+from lambdaqueue.job import Claim
+from lambdaqueue.tokens import TokenStore
+from lambdaqueue.trust import TrustStore
+from tests.store.world import ACTOR, ENV, NOW, Hand, ImmediateScripts, World, at_once
+
+__all__ = ["OTHER", "Desk", "everything", "full", "token"]
+
+OTHER = "0ther1d0"
+"""An environment that the tests may end."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A world with an environment, a token of it and a queue, and the stores of such things."""
+
+    world: World
+    tokens: TokenStore
+    environments: EnvironmentStore
+    trust: TrustStore
+
+    @classmethod
+    def furnish(cls, world: World) -> Desk:
+        desk = cls(
+            world,
+            TokenStore(world.client, NOW),
+            EnvironmentStore(world.client, NOW),
+            TrustStore(world.client),  # type: ignore[arg-type]
+        )
+        desk.trust._scripts = ImmediateScripts(world.scripts)  # type: ignore[assignment]
+        desk.environments.found(ENV, "default", b"sealed", "test")
+        desk.tokens.issue(ACTOR, token("known"))
+        world.queues.pause(ACTOR, "set")
+        return desk
+
+    def use(self) -> None:
+        found = self.tokens.find(token("known").id)
+        assert found is not None
+        self.tokens.note_use(found)
+
+    def reseal(self) -> None:
+        key, name, before = next(self.environments.places(ENV))
+        self.environments.reseal(key, name, before, b"anew " + before)
+
+    def end(self) -> None:
+        self.environments.found(OTHER, "other", b"s", "test")
+        self.environments.close(OTHER)
+        self.environments.erase(OTHER, "other")
+
+
+def token(name: str, digest: str = "0" * 64) -> TokenInfo:
+    return TokenInfo(f"{name:-<8}"[:8], name, frozenset({Scope.PUSH}), NOW, digest=digest)
+
+
+def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
+    """One call of every script."""
+    ref = keys.queue_ref(ENV, "mail")
+    job = world.push(delay=1_000).job.id
+    world.push()
+    desk = Desk.furnish(world)
+    trust, pair = desk.trust, ["b", "a"]
+    held: list[Claim] = []
+    return [
+        world.push,
+        lambda: world.push(key="k", idempotency=Idempotency("i", "f")),
+        lambda: world.job(job),
+        lambda: world.change(job),
+        lambda: world.jobs.run_now(job, ENV, None),
+        lambda: world.cancel(job),
+        lambda: world.jobs.active(ENV, "mail"),
+        lambda: world.queues.pause(ACTOR, "mail"),
+        lambda: world.queues.resume(ACTOR, "mail"),
+        world.upkeep.tick,
+        world.upkeep.sweep,
+        world.upkeep.reclaim,
+        lambda: world.upkeep.stir([ref]),
+        lambda: world.upkeep.trim(ref, "c", NOW),
+        lambda: world.upkeep.inspect(ref),
+        worker.beat,
+        lambda: held.extend(worker.claim()),
+        lambda: [worker.settle(claim) for claim in held],
+        lambda: world.queues.drop(ACTOR, "mail"),
+        worker.leave,
+        desk.use,
+        desk.reseal,
+        lambda: desk.tokens.refuse("192.0.2.1"),
+        lambda: desk.tokens.bootstrap(ENV, token("boot")),
+        lambda: desk.tokens.revoke(ACTOR, token("known").id),
+        lambda: desk.environments.change(ACTOR, {"retry": "{}"}),
+        lambda: desk.environments.rotate(ACTOR, b"second", 5),
+        lambda: desk.environments.own_secret(ENV, "set", b"mine"),
+        lambda: desk.environments.note(ACTOR, "a", "b"),
+        lambda: at_once(trust.look(ENV, pair, "w")),
+        lambda: at_once(trust.remember_refusal(ENV, pair, "w", "x")),
+        desk.end,
+    ]
+
+
+@contextmanager
+def full(world: World) -> Iterator[None]:
+    """Leave Redis no memory meanwhile."""
+    world.client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        world.client.config_set("maxmemory", 0)

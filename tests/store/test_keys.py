@@ -1,0 +1,110 @@
+"""The catalogue of keys, held against what stands in Redis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from lambdaqueue import keys
+from lambdaqueue.environments import EnvironmentStore
+from lambdaqueue.readiness import check, mark_instance
+from tests.store.desk import everything
+from tests.store.world import World
+
+PARTS = {
+    "E": "[0-9a-z]{1,16}",
+    "Q": ".+",
+    "L": "[s0-9]",
+    "W": "[0-9a-f]{16}",
+    "R": r"[\w-]{16}",
+    "D": "[0-9a-f]{32}|[ab]",
+    "H": "[0-9a-f]{32}",
+    "<address>": ".+",
+    "<id>": "[0-9a-z]{14,29}",
+    "<id>_<admission>": "[0-9a-z]{14,29}_[0-9]+",
+    "c|f": "[cf]",
+}
+"""What the parts of a name stand for; every other part is itself."""
+
+UNITS = {"s": 1_000, "min": 60_000, "h": 3_600_000}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the catalogue in `keys`."""
+
+    name: str
+    kind: str
+    lives: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        parts = self.name.replace("c, :f", "c|f").split(":")
+        return re.compile(":".join(f"({PARTS.get(part, re.escape(part))})" for part in parts))
+
+    def may_live(self, left: int) -> bool:
+        """Tell whether a key may have `left` ms to live, -1 for ever."""
+        told = re.match(r"([0-9]+) (s|min|h)\b", self.lives)
+        if told is None:
+            return left == -1
+        return 0 <= left <= int(told[1]) * UNITS[told[2]]
+
+
+def catalogue() -> Iterator[Row]:
+    """Read the tables in the head of `keys`."""
+    for line in (keys.__doc__ or "").splitlines():
+        found = re.fullmatch(r"\| (\S.*?) *\| (\w+) *\| (\S.*?) *\| .*\|", line)
+        if found and found[2] != "type":
+            yield Row(*found.groups())
+
+
+def stored(client: Any) -> Iterator[tuple[str, str, int]]:
+    """Yield the name, type and ms to live (-1: for ever) of every key."""
+    for key in client.scan_iter("*", count=10_000):
+        kind, left = client.type(key).decode(), client.pttl(key)
+        if left != -2:  # gone meanwhile
+            yield key.decode(), kind, left
+
+
+class TestCatalogue:
+    def test_it_is_true(self, world: World) -> None:
+        """Every key that stands in Redis at any moment is in it, and the other way round."""
+        rows = list(catalogue())
+        seen: set[str] = set()
+        mark = mark_instance(world.client)
+        EnvironmentStore(world.client).check_value(b"v")
+        calls = everything(world, world.worker())
+        for call in [lambda: check(world.client, mark), *calls]:
+            call()
+            for name, kind, left in stored(world.client):
+                fitting = [row for row in rows if row.pattern.fullmatch(name)]
+                assert any(row.kind == kind and row.may_live(left) for row in fitting), (
+                    f"{name}, a {kind} for {left} ms, is in no row"
+                )
+                seen.update(row.name for row in fitting)
+        assert {row.name for row in rows} - seen <= {"rq:suspended"}
+
+    @pytest.mark.parametrize(
+        ("made", "pattern"),
+        [
+            (keys.environments, "lq:environments"),
+            (keys.names, "lq:names"),
+            (keys.all_tokens, "lq:tokens"),
+            (keys.vault, "lq:vault"),
+            (keys.refused("2001:db8::"), "lq:refused:<address>"),
+            (keys.environment("1"), "lq:E:env"),
+            (keys.tokens("1"), "lq:E:tokens"),
+            (keys.token_uses("1"), "lq:E:token_uses"),
+            (keys.audit("1"), "lq:E:audit"),
+            (keys.target("1", "0" * 32), "lq:E:target:D"),
+            (keys.validating("1", "0" * 32), "lq:E:validating:D"),
+            (keys.idempotent("1", "é"), "lq:E:idempotent:H"),
+        ],
+    )
+    def test_names_are_made_as_it_says(self, made: str, pattern: str) -> None:
+        (row,) = (row for row in catalogue() if row.name == pattern)
+        assert row.pattern.fullmatch(made)
