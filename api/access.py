@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -14,11 +15,12 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, Forbidden, Unauthorized
 
 from api.current import address, identity, parts
+from lambdaqueue.authentication import KEPT
 from lambdaqueue.config import Settings
 from lambdaqueue.errors import ConfigurationError
 from lambdaqueue.identity import Identity, Scope
 
-__all__ = ["install", "needs"]
+__all__ = ["confirm_identity", "install", "needs"]
 
 log = logging.getLogger("lambdaqueue.api")
 
@@ -26,6 +28,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
+BEARER = re.compile(r"Bearer:? ([^ ]+)")
+"""With the stray colon of a published client, too."""
+
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 UNGUARDED = frozenset({"/health", "/ready"})
 
@@ -37,13 +42,20 @@ def install(app: Flask, settings: Settings) -> None:
     @app.before_request
     def check_host() -> None:
         if request.path not in UNGUARDED and _host_name() not in trusted:
-            raise BadRequest("The Host header names none of this server's names.")
+            raise BadRequest("The Host header names none of LQ_PUBLIC_URL and LQ_TRUSTED_HOSTS.")
 
     @app.before_request
     def authenticate() -> None:
         if request.path.startswith("/api/"):
             _complete_start()
             g.identity = _identity()
+            g.identified_at = time.monotonic()
+
+
+def confirm_identity() -> None:
+    """Ask again who the client is, if its body took so long that the token may be revoked."""
+    if time.monotonic() - g.identified_at > KEPT:
+        g.identity = _identity()
 
 
 def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -105,6 +117,5 @@ def _token() -> str | None:
     stray: str | None = environ.get("HTTP_BEARER")
     if authorization is None:
         return stray
-    if stray is not None or not authorization.startswith("Bearer "):
-        return None
-    return authorization.removeprefix("Bearer ")
+    found = BEARER.fullmatch(authorization)
+    return found[1] if found and stray is None else None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from api.access import confirm_identity
 from lambdaqueue import strict_json
 from lambdaqueue.errors import UnreadableRequest
 
@@ -49,6 +50,7 @@ def read_body(limit: int) -> bytes:
     if length is not None and length > limit:
         raise _too_large(limit)
     body = b"".join(_chunks(limit + 1 if length is None else length))
+    confirm_identity()
     if len(body) > limit:
         raise _too_large(limit)
     if length is not None and len(body) < length:

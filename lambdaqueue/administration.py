@@ -44,7 +44,10 @@ BOOTSTRAP = "bootstrap"
 OVERLAP = 86_400_000
 """ms for which a secret that was replaced still counts, unless it's said otherwise."""
 
-WRONG_KEY = "LQ_MASTER_KEYS has not the key with which this database's secrets were sealed"
+WRONG_KEY = (
+    "LQ_MASTER_KEYS has not the key with which this database's secrets were sealed; set it as it "
+    "was when they were"
+)
 
 
 def open_administration(settings: Settings) -> Administration:
@@ -90,6 +93,10 @@ class Administration:
         token = Token.parse(self._settings.bootstrap_token)
         if token is not None:
             self._tokens.bootstrap(first, self._described(token, BOOTSTRAP, ALL_SCOPES, None))
+
+    def is_new(self) -> bool:
+        """Tell whether no LambdaQueue has ever started on this database."""
+        return self._environments.known_check_value() is None
 
     def ready(self) -> Readiness:
         """Tell whether Redis is there, writable, safe from eviction, still the same, and ours."""
@@ -176,6 +183,8 @@ class Administration:
 
     def revoke_token(self, actor: Actor, token_id: str) -> None:
         """Make a token useless, at once; raises NotFound."""
+        # The command shows ids as the token begins, `lqk_<id>`.
+        token_id = token_id if Token.is_id(token_id) else token_id.removeprefix("lqk_")
         if not Token.is_id(token_id):
             raise NotFound("there is no such token")
         self._tokens.revoke(actor, token_id)
@@ -204,6 +213,7 @@ class Administration:
 
         Raises:
             NotFound
+            Conflict: there is an overlap, and the one of the last rotation isn't over.
             SecretUnreadable: the master key is a wrong one.
         """
         self._check_key()

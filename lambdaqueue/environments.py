@@ -121,6 +121,7 @@ class EnvironmentStore:
 
         Raises:
             NotFound
+            Conflict: there is an overlap, and the one of the last rotation isn't over.
         """
         row = self._run(
             "rotate_secret",
@@ -129,6 +130,11 @@ class EnvironmentStore:
         )  # fmt: skip
         if row[0] == b"absent":
             raise NotFound("there is no such environment")
+        if row[0] == b"rotating":
+            raise Conflict(
+                "the secret before this one still counts; wait for its end, or rotate with the "
+                "overlap 0, which ends both at once"
+            )
 
     def own_secret(self, environment: str, queue: str, sealed: bytes) -> bytes:
         """Return a queue's own secret; `sealed` becomes it if there is none yet.

@@ -39,7 +39,8 @@ One for each worker, request or RQ job:
 One for each environment:
 
 | lq:E:env                | hash   | the environment's     | name, created, retry, secret and      |
-|                         |        |                       | previous (sealed), entries, …         |
+|                         |        | + 24 h                | previous (sealed), entries, …; then   |
+|                         |        |                       | only that it's closed                 |
 | lq:E:tokens             | hash   | the environment's     | a token's id -> packed TokenInfo      |
 | lq:E:token_uses         | hash   | the environment's     | a token's id -> ms of its last use    |
 | lq:E:audit              | stream | newest 10 000 entries | who did what                          |

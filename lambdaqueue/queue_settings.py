@@ -52,7 +52,9 @@ class QueueSettings:
             values["retry"] = RetryPolicy.from_json(values["retry"])
         if "success_status" in values:
             values["success_status"] = StatusRange.parse(values["success_status"])
-        return cls(**values)
+        # What newer code has stored beside, this one doesn't know.
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,8 @@ class QueueStore:
             action,
             *(part for pair in fields.items() for part in pair),
         )
+        if answer[0] == b"closed":
+            raise NotFound("the environment has ended")
         return bool(answer[0] == b"configured")
 
     def _now(self) -> str:

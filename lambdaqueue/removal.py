@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from lambdaqueue import keys
-from lambdaqueue.authentication import KEPT
 from lambdaqueue.connection import Redis
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import Conflict, NotFound
@@ -24,9 +23,6 @@ __all__ = ["remove_environment"]
 
 LEVELS = "s9876543210"
 CHUNK = 500
-LINGER = 2 * KEPT
-"""Seconds for requests that came with a token which was good just before."""
-
 LOOK_EVERY = 0.2
 PATIENCE = 60.0
 """Seconds for attempts to end that are out; a worker that died is found dead long before."""
@@ -51,17 +47,16 @@ def remove_environment(
         raise Conflict(f"the environment {name} is made again at every start: it stays")
     store.close(environment)
     yield "tokens revoked"
-    sleep(LINGER)
     actor = Actor(environment, by)
     queues, jobs = QueueStore(client), JobStore(client)
     for queue in list(Upkeep(client).queues(environment)):
-        queues.pause(actor, queue)
         cancelled = 0
-        for job_id in _unfinished(jobs, environment, queue):
-            cancelled += jobs.cancel(environment, "", job_id, "") is not None
-        _until_idle(queues, environment, queue, sleep)
         # Gone already: somebody else removes it too, or the answer to our own call got lost.
         with suppress(NotFound):
+            queues.pause(actor, queue)
+            for job_id in _unfinished(jobs, environment, queue):
+                cancelled += jobs.cancel(environment, "", job_id, "") is not None
+            _until_idle(queues, environment, queue, sleep)
             queues.drop(actor, queue)
         yield f"queue {queue} removed, {cancelled} jobs cancelled"
     store.erase(environment, name)

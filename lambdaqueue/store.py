@@ -79,6 +79,8 @@ class JobStore:
         )
         if status == b"mismatch":
             raise _mismatch()
+        if status == b"closed":
+            raise NotFound("the environment has ended")
         if status == b"no_target":
             raise TargetMissing(int(answer[0]))
         policies = Policies.unpack(answer[0], answer[1])

@@ -58,8 +58,7 @@ class Upkeep:
 
     def limit_history(self, environment: str, most: int) -> None:
         """Set how many entries an environment may have over all its queues."""
-        with translated():
-            self._client.hset(keys.environment(environment), "history_max", most)
+        self._scripts.run("limit_history", [keys.environment(environment)], most)
 
     def excess(self, environment: str) -> int:
         """Return how many entries an environment has beyond its limit (negative: below it)."""

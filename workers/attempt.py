@@ -13,13 +13,20 @@ from lambdaqueue.outcome import Answer, Delivered, ErrorClass, Retry, judge
 from workers.sender import Outgoing, Sender
 from workers.validation import Voucher
 
-__all__ = ["attempt", "conclude", "returned"]
+__all__ = ["attempt", "conclude", "put_off", "returned"]
+
+
+PUT_OFF = 60_000
+"""ms until a job is tried again that could not be signed."""
 
 
 async def attempt(claim: Claim, sender: Sender, voucher: Voucher) -> Answer:
     """Make the one call of this attempt, to an endpoint that proved whose it is.
 
     What finding that out took is part of the answer's duration, not of the call's deadline.
+
+    Raises:
+        SecretUnreadable: what signs can't be opened here.
     """
     if claim.target is None:
         return Answer(failure=ErrorClass.NO_TARGET)
@@ -71,6 +78,15 @@ def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
 def returned(claim: Claim, kind: Literal[Kind.RELEASED, Kind.UNSENT]) -> Settlement:
     """Return what gives a claim back without an outcome, so that another worker takes it."""
     return Settlement(claim, kind, log=claim.attempts_log.decode())
+
+
+def put_off(claim: Claim, error: str) -> Settlement:
+    """Return what lets a job wait a minute, because this server lacks what it takes to sign it.
+
+    No attempt was made and no retry is used up; the queue tells why nothing happens.
+    """
+    log = claim.attempts_log.decode()
+    return Settlement(claim, Kind.UNSENT, delay=PUT_OFF, error=error, log=log)
 
 
 def _result(answer: Answer) -> Result:

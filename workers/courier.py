@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from lambdaqueue.attempts import AttemptStore, Kind, Settlement
-from lambdaqueue.errors import StorageUnavailable, WorkerDeclaredDead
+from lambdaqueue.errors import SecretUnreadable, StorageUnavailable, WorkerDeclaredDead
 from lambdaqueue.job import Claim
 from lambdaqueue.outcome import Answer, ErrorClass
-from workers.attempt import attempt, conclude, returned
+from workers.attempt import attempt, conclude, put_off, returned
 from workers.pulse import GIVE_UP, Pulse
 from workers.sender import Sender
 from workers.validation import Voucher
@@ -203,6 +203,11 @@ class Courier:
     async def _attempt(self, claim: Claim) -> None:
         try:
             answer = await attempt(claim, self._sender, self._voucher)
+        except SecretUnreadable as error:
+            log.error("secret_unreadable environment=%s: %s", claim.environment, error)
+            if self._out.pop(claim.id, None):
+                self._finish(put_off(claim, f"{ErrorClass.UNVERIFIED}: {error}"))
+            return
         except Exception as error:
             # A mistake of ours must not take the other calls with it; history will tell.
             log.exception("attempt_broke id=%s", claim.id)
@@ -213,7 +218,10 @@ class Courier:
             self._conclude(claim, answer)
 
     def _conclude(self, claim: Claim, answer: Answer) -> None:
-        self._finished.append(conclude(claim, answer, random.random()))
+        self._finish(conclude(claim, answer, random.random()))
+
+    def _finish(self, settlement: Settlement) -> None:
+        self._finished.append(settlement)
         self._news.set()
 
     async def _drain(self) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
+
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import AsyncRedis
+from lambdaqueue.errors import ConfigurationError
 from lambdaqueue.trust import TrustStore
 from lambdaqueue.vault import Vault
 from workers.keyring import Keyring
@@ -20,9 +23,10 @@ def open_outbound(
     """Return what sends, and what vouches for the endpoints; made inside the running loop.
 
     Raises:
-        ConfigurationError: LQ_MASTER_KEYS is missing or malformed.
+        ConfigurationError: LQ_MASTER_KEYS is missing or malformed, or LQ_CA_BUNDLE can't be read.
     """
     rules = settings.targets
+    _check_bundle(settings.ca_bundle)
     sender = CurlSender(
         rules,
         slots=slots,
@@ -37,3 +41,14 @@ def open_outbound(
         allow_unvalidated=settings.allow_unvalidated,
     )
     return sender, validator
+
+
+def _check_bundle(path: str) -> None:
+    if not path:
+        return
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one, too
+        raise ConfigurationError(
+            f"LQ_CA_BUNDLE must name a PEM file of authorities: {error}"
+        ) from error

@@ -12,14 +12,18 @@ import os
 import random
 from collections.abc import Sequence
 
-from lambdaqueue.attempts import BEAT_EVERY, AttemptStore
+from lambdaqueue.administration import Administration
+from lambdaqueue.attempts import BEAT_EVERY, AttemptStore, Settlement
 from lambdaqueue.config import Settings
-from lambdaqueue.connection import connect_async
-from lambdaqueue.errors import LambdaQueueError
-from lambdaqueue.vault import Vault
-from workers.attempt import attempt, conclude
+from lambdaqueue.connection import connect, connect_async
+from lambdaqueue.errors import LambdaQueueError, SecretUnreadable
+from lambdaqueue.job import Claim
+from lambdaqueue.outcome import ErrorClass
+from workers.attempt import attempt, conclude, put_off
 from workers.outbound import open_outbound
 from workers.process import new_event_loop
+from workers.sender import CurlSender
+from workers.validation import Validator
 
 __all__ = ["deliver"]
 
@@ -30,11 +34,11 @@ def deliver(job_id: str, admission: int) -> None:
     """Deliver the job `job_id` if its entry `admission` still counts.
 
     Raises:
-        ConfigurationError: the worker's environment lacks a setting.
+        ConfigurationError: the worker's environment lacks a setting, or has a wrong master key.
         StorageUnavailable: the outcome could not be stored; its lease will run out.
     """
     settings = Settings.from_env(os.environ)
-    Vault(settings.master_keys)  # complains before the job is claimed
+    Administration(connect(settings), settings).prepare()  # complains before the job is claimed
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_deliver(settings, f"{job_id}_{admission}"))
 
@@ -52,8 +56,7 @@ async def _deliver(settings: Settings, entry: str) -> None:
         claimed = await store.claim(1, [entry])
         held += [claim.id for claim in claimed.claims]
         for claim in claimed.claims:
-            answer = await attempt(claim, sender, validator)
-            (accepted,) = await store.settle([conclude(claim, answer, random.random())])
+            (accepted,) = await store.settle([await _outcome(claim, sender, validator)])
             if not accepted:
                 log.warning("outcome_refused id=%s: the job is no longer ours", claim.id)
         await store.leave()
@@ -63,6 +66,14 @@ async def _deliver(settings: Settings, entry: str) -> None:
         await validator.close()
         await sender.close()
         await client.aclose()
+
+
+async def _outcome(claim: Claim, sender: CurlSender, validator: Validator) -> Settlement:
+    try:
+        return conclude(claim, await attempt(claim, sender, validator), random.random())
+    except SecretUnreadable as error:
+        log.error("secret_unreadable environment=%s: %s", claim.environment, error)
+        return put_off(claim, f"{ErrorClass.UNVERIFIED}: {error}")
 
 
 async def _live(store: AttemptStore, held: Sequence[str]) -> None:

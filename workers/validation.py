@@ -17,16 +17,17 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from lambdaqueue import keys
 from lambdaqueue.envelope import USER_AGENT
-from lambdaqueue.errors import InvalidRequest, SecretUnreadable, StorageUnavailable
+from lambdaqueue.errors import InvalidRequest, StorageFull, StorageUnavailable
 from lambdaqueue.job import Claim
 from lambdaqueue.legacy_signing import HEADER as V1_HEADER
 from lambdaqueue.outcome import Answer, ErrorClass
-from lambdaqueue.proofs import VALIDATION_HEADER, challenge, proven_by
+from lambdaqueue.proofs import VALIDATION_HEADER, Proof, challenge, proven_by
 from lambdaqueue.signing import Secret
-from lambdaqueue.targets import TargetRules
+from lambdaqueue.targets import TargetRules, without_query
 from lambdaqueue.trust import Proved, Refused, TrustStore, Yours, digest
 from workers.keyring import Keyring
 from workers.sender import Outgoing, Sender
@@ -43,8 +44,8 @@ HEAD_TIMEOUT = 10_000
 LOOK_AGAIN = 0.1
 """Seconds until the next look while another worker validates."""
 
-PATIENCE = 12.0
-"""Seconds for which an attempt waits for that; a validation lasts no longer."""
+PATIENCE = 24.0
+"""Seconds for which an attempt waits for that: one validation that was abandoned, and one more."""
 
 AWAY_PAUSE = 0.2
 """Seconds until the next call while Redis is away."""
@@ -94,7 +95,11 @@ class Voucher(Protocol):
     """What the worker needs to know of an endpoint before it sends."""
 
     async def vouch(self, claim: Claim, url: str) -> Trust | Answer:
-        """Return what signs an attempt at `url`, or why there must be none."""
+        """Return what signs an attempt at `url`, or why there must be none.
+
+        Raises:
+            SecretUnreadable: a secret was sealed with a master key that isn't here.
+        """
 
     async def close(self) -> None:
         """Break off what is being found out."""
@@ -143,9 +148,6 @@ class Validator:
             if not secrets:
                 return _unverified("the environment has no secret")
             return await self._by_proof(claim.environment, url, secrets)
-        except SecretUnreadable as error:
-            log.error("secret_unreadable environment=%s: %s", claim.environment, error)
-            return _unverified(str(error))
         except InvalidRequest as error:
             code = error.issues[0].code
             return Answer(failure=ErrorClass.BLOCKED_ADDRESS, detail=f"not allowed here: {code}")
@@ -173,7 +175,9 @@ class Validator:
     async def _by_proof(
         self, environment: str, url: str, secrets: tuple[Secret, ...]
     ) -> Trust | Answer:
-        endpoint = self._rules.destination(url).endpoint
+        self._rules.destination(url)  # complains, if the URL isn't allowed any more
+        # As it's written: what the endpoint proves is bound to that spelling.
+        endpoint = without_query(url)
         place = environment, endpoint
         known = self._known.get(place)
         if known and known.secrets == secrets and time.monotonic() < known.until:
@@ -220,10 +224,10 @@ class Validator:
             patience -= pause
             await asyncio.sleep(pause)
 
-    async def _validate(self, question: _Question, url: str, who: str) -> Answer | None:
+    async def _validate(self, question: _Question, url: str, who: str) -> Trust | Answer | None:
         """Ask the endpoint and let all others know; returns why there was no answer, if so.
 
-        What the answer means is looked up afterwards: somebody else's proof may stand against it.
+        What an answer means is looked up afterwards: somebody else's proof may stand against it.
         """
         environment, digests = question.environment, question.digests
         headers = challenge(question.secrets, url, randomness.token_hex(16), int(time.time()))
@@ -235,18 +239,29 @@ class Validator:
         if answer.status is not None and 200 <= answer.status <= 299:
             now = int(time.time() * 1_000)
             proof = proven_by(question.secrets, headers, answer.headers, now)
-        if proof is None:
-            reason = _reason(answer)
-            log.warning("endpoint_unverified environment=%s: %s", environment, reason)
+        try:
             await _patiently(
-                lambda: self._store.remember_refusal(environment, digests, who, reason)
+                lambda: self._remember(question, who, proof, _reason(answer)), although_full=False
             )
-            return None
-        number, v1 = question.secrets.index(proof.secret), proof.v1
-        await _patiently(
-            lambda: self._store.remember_proof(environment, digests, who, number=number, v1=v1)
-        )
+        except StorageFull:
+            # For this attempt it's known all the same; the next one asks again.
+            await _patiently(lambda: self._store.give_up(environment, digests, who))
+            if proof is None:
+                return _unverified(_reason(answer))
+            return Trust(question.secrets, proof.secret if proof.v1 else None)
         return None
+
+    async def _remember(
+        self, question: _Question, who: str, proof: Proof | None, reason: str
+    ) -> None:
+        environment, digests = question.environment, question.digests
+        if proof is None:
+            host = urlsplit(question.endpoint).netloc
+            log.warning("endpoint_unverified environment=%s host=%s: %s", environment, host, reason)
+            await self._store.remember_refusal(environment, digests, who, reason)
+            return
+        number = question.secrets.index(proof.secret)
+        await self._store.remember_proof(environment, digests, who, number=number, v1=proof.v1)
 
     def _keep_proof(self, question: _Question, proved: Proved, since: float) -> Trust:
         trust = Trust(question.secrets, question.secrets[proved.number] if proved.v1 else None)
@@ -265,12 +280,18 @@ class Validator:
         self._known[place] = _Known(question.secrets, verdict, ends - ASK_BEFORE)
 
 
-async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Call until Redis answers: a job is ours as long as the worker lives, and given up with it."""
+async def _patiently(call: Callable[[], Awaitable[T]], *, although_full: bool = True) -> T:
+    """Call until Redis answers: a job is ours as long as the worker lives, and given up with it.
+
+    Raises:
+        StorageFull: Redis is, and it isn't to be waited for until it has room (`although_full`).
+    """
     while True:
         try:
             return await call()
         except StorageUnavailable as error:
+            if isinstance(error, StorageFull) and not although_full:
+                raise
             log.debug("storage_unavailable: %s; trying again", error)
             await asyncio.sleep(AWAY_PAUSE)
 
@@ -290,4 +311,4 @@ def _reason(answer: Answer) -> str:
         return asked
     if VALIDATION_HEADER in answer.headers or V1_HEADER in answer.headers:
         return f"{asked}, but its proof is not one for this request and secret"
-    return f"{asked} without a proof that it knows the secret"
+    return f"{asked} without {VALIDATION_HEADER}, the proof that it knows the secret"

@@ -87,7 +87,10 @@ def _list(args: argparse.Namespace) -> int:
 def _delete(args: argparse.Namespace) -> int:
     with managing(args.data) as administration:
         if _is_open(administration, args.name) and not (args.yes or _confirmed(args.name)):
-            print("lambdaqueue: that is not its name, so nothing was deleted", file=sys.stderr)
+            print(
+                "lambdaqueue: that is not its name, so nothing was deleted (--yes doesn't ask)",
+                file=sys.stderr,
+            )
             return 1
         try:
             for line in administration.remove_environment(args.name, performer("env")):

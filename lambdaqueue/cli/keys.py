@@ -19,6 +19,8 @@ to change the master key:
   3. lambdaqueue keys rotate
   4. take the old one out of LQ_MASTER_KEYS, and start all processes again
 
+In that order: what runs without the new key can't sign any more after step 3.
+
 `lambdaqueue up` keeps its keys in .lambdaqueue/master_keys, one in a line, the newest first.
 """
 

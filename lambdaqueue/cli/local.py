@@ -96,6 +96,8 @@ def managing(data: Path) -> Iterator[Administration]:
     place = Place.find(data, os.environ)
     administration = opened(place.settings)
     try:
+        if os.environ.get("REDIS_URL") and not os.environ.get("LQ_MASTER_KEYS"):
+            _check_is_ours(administration, place.keys)
         prepared(administration, place.keys)
         yield administration
     except StorageFull as error:
@@ -133,6 +135,15 @@ def prepared(administration: Administration, keys: MasterKeys) -> None:
         administration.prepare()
     except ConfigurationError as error:
         raise keys.refuse() from error
+
+
+def _check_is_ours(administration: Administration, keys: MasterKeys) -> None:
+    """Seal nothing in an empty database with a key that its server will not have."""
+    if administration.is_new():
+        raise ConfigurationError(
+            f"REDIS_URL leads to a database without LambdaQueue, and the master key from "
+            f"{keys.source} is perhaps not its server's: set LQ_MASTER_KEYS as that server has it"
+        )
 
 
 def tell_redis(data: Path, url: str) -> None:

@@ -68,6 +68,10 @@ def _rotate(args: argparse.Namespace) -> None:
     with managing(args.data) as administration:
         actor = actor_in(administration, args.env, "secret")
         _print(administration.rotate_secret(actor, args.overlap))
+    print(
+        "Give it to the endpoints. A sample `lambdaqueue listen` takes it with --secret.",
+        file=sys.stderr,
+    )
 
 
 def _print(info: SecretInfo) -> None:

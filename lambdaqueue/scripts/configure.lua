@@ -5,7 +5,7 @@
 -- ARGV  1 now or '', 2 queue ref, 3 settings as JSON it was made from or '*', 4 actor's name,
 --       5 its address or '', 6 action, then field, value, … of the queue's hash; an empty value
 --       removes the field
--- Returns  {'configured' | 'conflict'}
+-- Returns  {'configured' | 'conflict' | 'closed'}: the environment has ended
 -- Why   compare and set, so two changes at once don't undo each other. Lifting a hold admits.
 --       It begins with a removing command: an operator pauses queues, and removes environments,
 --       just when Redis is full.
@@ -13,6 +13,10 @@
 local first_answer = recall(KEYS[10])
 if first_answer then return first_answer end
 local now, q = clock(ARGV[1]), open_queue(ARGV[2])
+-- Of an environment that ends only a pause is let through: whoever ends it needs that.
+if fetch(q.environment, 'closed').closed and not (q.known and ARGV[6] == 'queue.pause') then
+  return {'closed'}
+end
 if ARGV[3] ~= '*' and q.settings ~= ARGV[3] then
   return {'conflict'}
 end

@@ -7,7 +7,7 @@
 --       priority, max age in ms or '', 'target' if it has one of its own or '', packed spec
 -- Returns  {'stored' | 'replayed', queue's settings or '', environment's retry or '', job…}, each
 --       job a row as in describing.lua, of a new version only `version` and `due`
---       | {'mismatch'} | {'no_target', the job's index}
+--       | {'mismatch'} | {'no_target', the job's index} | {'closed'}: the environment has ended
 -- Why   ids are minted here, by Redis' clock: jobs due in the same millisecond keep push order.
 --       A version that runs is never touched: its successor waits beside it as `next_*`.
 
@@ -84,7 +84,10 @@ if not q.target then
   end
 end
 
-local answer = {'stored', q.settings, redis.call('HGET', q.environment, 'retry') or ''}
+local environment = fetch(q.environment, 'retry', 'closed')
+if environment.closed then return {'closed'} end
+
+local answer = {'stored', q.settings, environment.retry or ''}
 found_queue(q, now)
 for at = FIRST, #ARGV, WIDTH do
   answer[#answer + 1] = store(read_order(at))

@@ -15,11 +15,14 @@ local left = 500
 local lost, dead = 0, 0
 
 -- The record of an attempt whose end nobody saw.
+local LOST = 'lost: the worker died'
+
 local function log_loss(q, id, job)
+  q.error = int(now) .. ' ' .. LOST
   local log = redis.call('HGET', q.payloads, id .. '#')
   log = log and log ~= '' and cjson.decode(log) or {}
   log[#log + 1] = { n = tonumber(job.attempt), at = tonumber(job.started),
-    ms = math.max(0, now - tonumber(job.started)), e = 'lost: the worker died' }
+    ms = math.max(0, now - tonumber(job.started)), e = LOST }
   if #log > 20 then table.remove(log, 1) end
   log = cjson.encode(log)
   redis.call('HSET', q.payloads, id .. '#', log)

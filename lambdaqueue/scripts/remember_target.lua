@@ -6,13 +6,11 @@
 --       5 reason or '', 6 ms for which it is remembered
 -- Returns  {until}
 -- Why   without any secret's key nothing is remembered: no answer came. A proof stands, whoever
---       comes late with a refusal. It begins with a removing command: see look_at_target.lua.
+--       comes late with a refusal. When Redis is full nothing is remembered, and asked again.
 
-redis.call('ZREM', READY, '')
 local ends = int(clock(ARGV[1]) + ARGV[6])
 for i = 11, #KEYS do
   if ARGV[3] == 'proved' or fetch(KEYS[i], 'verdict').verdict ~= 'proved' then
-    redis.call('DEL', KEYS[i])
     redis.call('HSET', KEYS[i], 'verdict', ARGV[3], 'v1', ARGV[4], 'reason', ARGV[5], 'until', ends)
     redis.call('PEXPIRE', KEYS[i], ARGV[6])
   end

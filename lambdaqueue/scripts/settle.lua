@@ -44,6 +44,7 @@ local function go_on(q, job, outcome)
     redis.call('HSET', q.payloads, id .. '#', outcome.log)
   elseif outcome.kind == 'unsent' then
     attempt = attempt - 1
+    if (outcome.delay or 0) > 0 then due = now + outcome.delay end
   end
   redis.call('HSET', job_key(id), 'state', attempt > 0 and 'RETRY' or 'PENDING',
     'attempt', attempt, 'failures', failures, 'due', due, 'first', job.first or job.due)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -14,11 +16,11 @@ from flask import Flask
 from api import create_app
 from lambdaqueue import keys
 from lambdaqueue.administration import Administration
-from lambdaqueue.authentication import MOST_REFUSALS
+from lambdaqueue.authentication import KEPT, MOST_REFUSALS
 from lambdaqueue.config import Settings
-from lambdaqueue.identity import Token
+from lambdaqueue.identity import Actor, Token
 from lambdaqueue.tokens import REFUSALS_WINDOW
-from tests.api.conftest import TOKEN, Api, token_for
+from tests.api.conftest import TARGET, TOKEN, Api, token_for
 from tests.waiting import until
 
 MINE = keys.DEFAULT_ENVIRONMENT
@@ -203,3 +205,39 @@ def test_last_use_is_kept_to_the_minute(api: Api, administration: Administration
 
 def at(address: str) -> dict[str, str]:
     return {"REMOTE_ADDR": address}
+
+
+class SlowBody(io.BytesIO):
+    """A body that arrives only when the token it came with is useless by now."""
+
+    def __init__(self, revoke: Callable[[], None]) -> None:
+        super().__init__(b"{}")
+        self._revoke = revoke
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        if data:
+            self._revoke()
+        return data
+
+
+def test_a_token_that_is_revoked_while_its_body_arrives(
+    api: Api, app: Flask, administration: Administration
+) -> None:
+    text = token_for(administration, MINE, name="slow")
+    token = Token.parse(text)
+    assert token is not None
+
+    def revoke() -> None:
+        began = time.monotonic()
+        administration.revoke_token(Actor(MINE, "test"), token.id)
+        until(lambda: time.monotonic() > began + KEPT, "what is kept of it is too old")
+
+    answer = Api(app, text)(
+        "POST",
+        "/queues/mail/items",
+        input_stream=SlowBody(revoke),
+        headers={"Content-Type": "application/json", "Content-Length": "2", "x-lq-target": TARGET},
+    )
+    assert answer.status_code == 401
+    assert api("GET", "/queues/mail").status_code == 404

@@ -89,6 +89,10 @@ class TestSecret:
         for request in requests:
             new = api("POST", "/secret/rotate", **request).json or {}
             assert ms(new["previousUntil"]) == ms(new["since"]) + DAY
+            # Repeated by a client that got no answer, it must not end the first secret's time.
+            assert api("POST", "/secret/rotate", **request).status_code == 409
+            assert api("GET", "/secret").json == new
+            assert api("POST", "/secret/rotate", json={"overlap": 0}).status_code == 200
 
     @pytest.mark.parametrize(
         ("overlap", "code"),

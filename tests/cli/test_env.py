@@ -83,7 +83,10 @@ def test_delete(
     ]
     assert ("Type its name" in answer.err) is bool(stdin)
     assert _names(server) == ["default"]
-    assert list(client.scan_iter(f"lq:{info.id}:*")) == []
+    # For a day it's told to requests that were let in before.
+    assert list(client.scan_iter(f"lq:{info.id}:*")) == [keys.environment(info.id).encode()]
+    assert client.hgetall(keys.environment(info.id)) == {b"closed": b"1"}
+    assert 0 < client.ttl(keys.environment(info.id)) <= 86_400
 
 
 @pytest.mark.parametrize("stdin", ["", "\n", "y\n", "Shop\n"])

@@ -507,11 +507,12 @@ def check_delivered(stage: Stage, endpoint: Endpoint, job: Job, attempt: int) ->
 @scenario("F10v SIGKILL worker during the validation, another one waits for it")
 def killed_while_validating(stage: Stage) -> str:
     with scheduling(stage), silent_endpoint(stage) as endpoint:
+        set_free = stand_by(stage)
         victim = stage.worker(LQ_SLOTS="1")
         job = push_to(stage, endpoint)
         asked = until_asked(endpoint)
-        stage.worker()
         waiting = push_to(stage, endpoint)
+        set_free()
         until(lambda: stage.job(waiting).state is State.RUNNING, "the other has claimed")
         killed_at = time.monotonic()
         victim.kill()

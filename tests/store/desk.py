@@ -15,7 +15,7 @@ from lambdaqueue.tokens import TokenStore
 from lambdaqueue.trust import TrustStore
 from tests.store.world import ACTOR, ENV, NOW, Hand, ImmediateScripts, World, at_once
 
-__all__ = ["OTHER", "Desk", "everything", "full", "token"]
+__all__ = ["OTHER", "Desk", "assert_ended", "everything", "full", "token"]
 
 OTHER = "0ther1d0"
 """An environment that the tests may end."""
@@ -59,6 +59,15 @@ class Desk:
         self.environments.erase(OTHER, "other")
 
 
+def assert_ended(world: World, environment: str) -> None:
+    """Nothing of it is left; for a day who comes late is told that it has ended."""
+    mine = keys.environment(environment)
+    found = world.client.scan_iter(f"*{environment}*", count=10_000)
+    assert [key.decode() for key in found] == [mine]
+    assert world.client.hgetall(mine) == {b"closed": b"1"}
+    assert 0 < world.client.ttl(mine) <= 86_400
+
+
 def token(name: str, digest: str = "0" * 64) -> TokenInfo:
     return TokenInfo(f"{name:-<8}"[:8], name, frozenset({Scope.PUSH}), NOW, digest=digest)
 
@@ -87,6 +96,7 @@ def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
         lambda: world.upkeep.stir([ref]),
         lambda: world.upkeep.trim(ref, "c", NOW),
         lambda: world.upkeep.inspect(ref),
+        lambda: world.upkeep.limit_history(ENV, 1_000),
         worker.beat,
         lambda: held.extend(worker.claim()),
         lambda: [worker.settle(claim) for claim in held],

@@ -17,6 +17,7 @@ from lambdaqueue.errors import Conflict, NotFound, StorageFull, StorageUnavailab
 from lambdaqueue.identity import Actor, Scope, TokenInfo
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.tokens import TokenStore
+from tests.store.desk import assert_ended
 from tests.store.world import ACTOR, ENV, NOW, World
 
 OTHER = "0ther1d0"
@@ -150,26 +151,41 @@ class TestRotation:
         assert not {b"first", b"second"} & set(stored.values())
         assert stored.keys() == {"name", "created", "secret", "secret_since"}
 
-    def test_twice(self, store: EnvironmentStore) -> None:
-        """There is one previous secret: the one that was the newest until now."""
+    def test_twice(self, world: World, store: EnvironmentStore) -> None:
+        """There is one previous secret: as long as it counts it is not driven out unasked."""
         store.rotate(ACTOR, b"second", HOUR)
-        store.now = NOW + 1
+        store.now = NOW + HOUR - 1
+        before = world.snapshot()
+        with pytest.raises(Conflict):
+            store.rotate(ACTOR, b"third", 2 * HOUR)
+        assert world.snapshot() == before
+        store.now = NOW + HOUR
         store.rotate(ACTOR, b"third", 2 * HOUR)
-        assert store.sealed(ENV) == Sealed(b"third", NOW + 1, b"second", NOW + 1 + 2 * HOUR)
+        assert store.sealed(ENV) == Sealed(b"third", NOW + HOUR, b"second", NOW + 3 * HOUR)
+        store.rotate(ACTOR, b"fourth", 0)
+        assert store.sealed(ENV) == Sealed(b"fourth", NOW + HOUR)
+        store.rotate(ACTOR, b"fifth", HOUR)
+        assert store.sealed(ENV).previous == b"fourth"
 
-    def test_at_once(self, world: World, store: EnvironmentStore) -> None:
-        start = Barrier(4)
+    @pytest.mark.parametrize("overlap", [HOUR, 0])
+    def test_at_once(self, world: World, store: EnvironmentStore, overlap: int) -> None:
+        start, refused = Barrier(4), []
 
         def act(number: int) -> None:
             mine = EnvironmentStore(world.client, NOW)
             start.wait()
-            mine.rotate(Actor(ENV, f"p{number}"), b"%d" % number, HOUR)
+            try:
+                mine.rotate(Actor(ENV, f"p{number}"), b"%d" % number, overlap)
+            except Conflict:
+                refused.append(number)
 
         together(4, act)
         order = [entry.token for entry in entries(store)[1:]]
-        assert sorted(order) == ["p0", "p1", "p2", "p3"]
+        assert len(order) + len(refused) == 4
+        assert len(refused) == (3 if overlap else 0)
         sealed = store.sealed(ENV)
-        assert [sealed.secret, sealed.previous] == [name[1:].encode() for name in order[:-3:-1]]
+        assert sealed.secret == order[-1][1:].encode()
+        assert sealed.previous == (b"first" if overlap else None)
 
     def test_the_clock_is_that_of_redis(self, world: World) -> None:
         live = EnvironmentStore(world.client)
@@ -402,7 +418,9 @@ class TestTheEnd:
         store.close(OTHER)
         store.erase(OTHER, "other")
         after = world.snapshot()
-        assert not [key for key in after.lifetimes if key.startswith(f"lq:{OTHER}:")]
+        left = [key for key in after.lifetimes if key.startswith(f"lq:{OTHER}:")]
+        assert left == [keys.environment(OTHER)]
+        assert after.hashes[keys.environment(OTHER)] == {"closed": "1"}
         assert store.id_of("other") is None
         for key in neighbours.lifetimes.keys() - before.lifetimes.keys():
             if not key.startswith(f"lq:{OTHER}:"):
@@ -419,7 +437,7 @@ class TestTheEnd:
             world.client.set(keys.idempotent(OTHER, str(number)), "x")
         store.close(OTHER)
         store.erase(OTHER, "other")
-        assert list(world.client.scan_iter(f"lq:{OTHER}:*", count=10_000)) == []
+        assert_ended(world, OTHER)
 
     def test_broken_off_before_its_name_was_forgotten_it_can_go_on(
         self, world: World, store: EnvironmentStore, monkeypatch: pytest.MonkeyPatch
@@ -442,9 +460,19 @@ class TestTheEnd:
         assert store.id_of("other") == OTHER
         store.close(OTHER)
         store.erase(OTHER, "other")
-        assert list(world.client.scan_iter(f"lq:{OTHER}:*")) == []
+        assert_ended(world, OTHER)
         assert store.id_of("other") is None
         store.erase(OTHER, "other")
+        assert_ended(world, OTHER)
+
+    def test_housekeeping_that_knew_it_a_moment_ago_brings_nothing_back(
+        self, world: World, store: EnvironmentStore
+    ) -> None:
+        store.found(OTHER, "other", b"s", "test")
+        store.close(OTHER)
+        store.erase(OTHER, "other")
+        world.upkeep.limit_history(OTHER, 5)
+        assert_ended(world, OTHER)
 
     def test_not_while_it_has_queues(self, world: World, store: EnvironmentStore) -> None:
         world.push(delay=5)
@@ -462,9 +490,11 @@ class TestTheEnd:
         store.close(OTHER)
         store.erase(OTHER, "other")
         store.found("an0ther1", "other", b"s", "test")
-        before = world.snapshot()
+        before = world.snapshot().hashes
         store.erase(OTHER, "other")
-        assert world.snapshot() == before
+        assert world.snapshot().hashes == before
+        assert store.id_of("other") == "an0ther1"
+        assert_ended(world, OTHER)
 
 
 class TestAbsent:
@@ -491,7 +521,7 @@ class TestAbsent:
 
 class TestRedisInTrouble:
     def test_a_full_one(self, world: World, store: EnvironmentStore) -> None:
-        """What would grow is refused whole; what deletes goes on."""
+        """What would grow is refused whole; what deletes, reads or may be urgent goes on."""
         store.found(OTHER, "other", b"s", "test")
         issue(world, "a", OTHER)
         store.check_value(b"a")
@@ -501,13 +531,13 @@ class TestRedisInTrouble:
         try:
             for refused in (
                 lambda: store.found("an0ther1", "new", b"s", "test"),
-                lambda: store.rotate(ACTOR, b"second", HOUR),
                 lambda: store.change(ACTOR, {"retry": "{}"}),
-                lambda: store.note(ACTOR, "secret.read", "secret"),
             ):
                 with pytest.raises(StorageFull):
                     refused()
             assert world.snapshot() == before
+            store.note(ACTOR, "secret.read", "secret")
+            store.rotate(ACTOR, b"second", HOUR)
             assert not store.found(ENV, "default", b"s", "test"), "a start finds what is there"
             assert store.check_value(b"b") == b"a"
             assert store.own_secret(ENV, "mail", b"mine") == b"mine"
@@ -516,7 +546,7 @@ class TestRedisInTrouble:
         finally:
             world.client.config_set("maxmemory", 0)
         assert store.id_of("other") is None
-        assert not list(world.client.scan_iter(f"lq:{OTHER}:*"))
+        assert_ended(world, OTHER)
 
     def test_a_read_only_one(self, world: World, store: EnvironmentStore) -> None:
         store.check_value(b"a")

@@ -48,18 +48,25 @@ class Row:
 
     def may_live(self, left: int) -> bool:
         """Tell whether a key may have `left` ms to live, -1 for ever."""
-        told = re.match(r"([0-9]+) (s|min|h)\b", self.lives)
+        told = re.search(r"(\+ |^)([0-9]+) (s|min|h)\b", self.lives)
         if told is None:
             return left == -1
-        return 0 <= left <= int(told[1]) * UNITS[told[2]]
+        some_time = 0 <= left <= int(told[2]) * UNITS[told[3]]
+        return some_time or (told[1] != "" and left == -1)
 
 
 def catalogue() -> Iterator[Row]:
     """Read the tables in the head of `keys`."""
+    found: list[list[str]] = []
     for line in (keys.__doc__ or "").splitlines():
-        found = re.fullmatch(r"\| (\S.*?) *\| (\w+) *\| (\S.*?) *\| .*\|", line)
-        if found and found[2] != "type":
-            yield Row(*found.groups())
+        cells = [cell.strip() for cell in line.split("|")[1:4]]
+        if len(cells) < 3 or cells[1] == "type" or cells[0].startswith("-"):
+            continue
+        if cells[0]:
+            found.append(cells)
+        else:  # a row that goes on
+            found[-1][2] = f"{found[-1][2]} {cells[2]}".strip()
+    yield from (Row(*cells) for cells in found)
 
 
 def stored(client: Any) -> Iterator[tuple[str, str, int]]:

@@ -18,7 +18,7 @@ from lambdaqueue.errors import StorageFull
 from lambdaqueue.identity import Actor
 from lambdaqueue.job import Spec, State
 from lambdaqueue.trust import TrustStore
-from tests.store.desk import OTHER, Desk, everything, full, token
+from tests.store.desk import OTHER, Desk, assert_ended, everything, full, token
 from tests.store.world import (
     ACTOR,
     ENV,
@@ -252,7 +252,7 @@ class TestResends:
             assert Scripts(world.client).run(name, keys_, *args) == answer
             assert world.snapshot() == before
         # Also when others went on from there.
-        desk.environments.rotate(ACTOR, b"third", 5)
+        desk.environments.rotate(ACTOR, b"third", 0)
         desk.tokens.issue(ACTOR, token("later"))
         before = world.snapshot()
         assert Scripts(world.client).run(name, keys_, *args) == answer
@@ -305,9 +305,9 @@ class TestFullRedis:
         [
             (lambda desk: desk.environments.found(OTHER, "other", b"s", "test"), False),
             (lambda desk: desk.environments.change(ACTOR, {"retry": "{}"}), False),
-            (lambda desk: desk.environments.rotate(ACTOR, b"second", 5), False),
+            (lambda desk: desk.environments.rotate(ACTOR, b"second", 5), True),
             (lambda desk: desk.environments.rotate(ACTOR, b"second", 0), True),
-            (lambda desk: desk.environments.note(ACTOR, "a", "b"), False),
+            (lambda desk: desk.environments.note(ACTOR, "a", "b"), True),
             (lambda desk: desk.reseal(), False),
             (lambda desk: desk.environments.own_secret(ENV, "set", b"mine"), True),
             (lambda desk: desk.environments.close(ENV), True),
@@ -317,7 +317,7 @@ class TestFullRedis:
             (lambda desk: desk.tokens.refuse("192.0.2.1"), True),
             (lambda desk: desk.use(), True),
             (lambda desk: at_once(desk.trust.look(ENV, ["b", "a"], "w")), True),
-            (lambda desk: at_once(desk.trust.remember_refusal(ENV, ["a"], "w", "x")), True),
+            (lambda desk: at_once(desk.trust.remember_refusal(ENV, ["a"], "w", "x")), False),
             (lambda desk: desk.world.queues.pause(ACTOR, "set"), True),
             (lambda desk: desk.world.queues.pause(ACTOR, "new"), True),
             (lambda desk: desk.world.queues.resume(ACTOR, "set"), True),
@@ -347,7 +347,7 @@ class TestFullRedis:
         with full(world):
             desk.environments.close(OTHER)
             desk.environments.erase(OTHER, "other")
-        assert not list(world.client.scan_iter(f"lq:{OTHER}:*"))
+        assert_ended(world, OTHER)
 
 
 class Again(Scripts):

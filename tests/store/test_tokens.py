@@ -312,6 +312,7 @@ class TestBootstrap:
         assert found(store, second).info.last_used is None
         assert names(store) == ["bootstrap"]
         assert world.client.hlen(keys.all_tokens) == 1
+        assert not world.client.exists(keys.token_uses(ENV))
         self.start(store, first)  # and back
         found(store, first)
         assert store.find(second.id) is None
@@ -343,6 +344,17 @@ class TestBootstrap:
             self.start(store, theirs)
         found(store, mine)
         found(store, theirs)
+
+    def test_an_id_that_became_anothers(self, store: TokenStore) -> None:
+        """The operator's was revoked, then somebody elsewhere got its id."""
+        token = Token.generate()
+        self.start(store, token)
+        store.revoke(ACTOR, token.id)
+        theirs = Token(token.id, Token.generate().text)
+        issue(store, token=theirs, actor=Actor(OTHER, "x"))
+        with pytest.raises(ConfigurationError):
+            self.start(store, Token(token.id, Token.generate().text))
+        assert found(store, theirs).environment == OTHER
 
     def test_two_processes_at_once(self, world: World, store: TokenStore) -> None:
         token = Token.generate()

@@ -95,12 +95,14 @@ def test_a_signed_delivery_is_verified_and_printed(
     ("headers", "words"),
     [
         ({}, "UNSIGNED"),
-        ({**signed(), "webhook-id": "msg_2"}, "WRONG SIGNATURE (no signature matches)"),
-        ({**signed(), "webhook-timestamp": "1"}, "WRONG SIGNATURE (webhook-timestamp is too far"),
+        ({"webhook-id": "msg_2"}, "WRONG SIGNATURE (no signature matches)"),
+        ({"webhook-timestamp": "1"}, "WRONG SIGNATURE (webhook-timestamp is too far"),
     ],
 )
 def test_others_get_401(listen: Listen, headers: dict[str, str], words: str) -> None:
-    status, answer = deliver(listen(Endpoint([SECRET])), headers)
+    # Signed here, not in the table: that is made when the suite begins, minutes ago.
+    given = {**signed(), **headers} if headers else {}
+    status, answer = deliver(listen(Endpoint([SECRET])), given)
     assert status == 401
     assert answer.startswith(words)
 

@@ -20,7 +20,7 @@ from lambdaqueue.signing import Secret
 from lambdaqueue.vault import Vault
 from tests.operator import SECRET
 from tests.waiting import until
-from tests.workers import validating_endpoint as endpoints
+from tests.workers import by_the_contract
 from tests.workers.stage import ACTOR, ENVIRONMENT, QUICK, Process, Stage
 from tests.workers.validating_endpoint import (
     MARK,
@@ -78,7 +78,7 @@ def until_attempted(stage: Stage, job: Job, attempt: int = 1) -> Job:
 def check_signed(delivery: Received, *secrets: str) -> None:
     """Hold that a delivery carries one signature with each of `secrets`, newest first."""
     assert delivery.headers["webhook-signature"].split(" ") == [
-        endpoints.signature(secret, *delivery.asked, delivery.body) for secret in secrets
+        by_the_contract.signature(secret, *delivery.asked, delivery.body) for secret in secrets
     ]
 
 
@@ -115,7 +115,7 @@ def test_the_javascript_sdk_gets_its_signature_beside_the_others(
         value = delivery.headers["x-lq-signature"]
         found = re.fullmatch(r"v=1,t=([0-9]{13}),s=[0-9a-f]{64}", value)
         assert found
-        assert value == endpoints.signature_v1(SECRET, delivery.body, int(found[1]))
+        assert value == by_the_contract.signature_v1(SECRET, delivery.body, int(found[1]))
         assert abs(int(found[1]) // 1_000 - int(delivery.asked[1])) <= 1
     for delivery in new.deliveries:
         assert "x-lq-signature" not in delivery.headers
@@ -199,7 +199,7 @@ def _check_tells_nothing(stage: Stage, worker: Process, *targets: Endpoint) -> N
     stored = b"".join(_values(stage)) + worker.text.encode()
     for endpoint in targets:
         for head in endpoint.validations:
-            proofs = (head.headers["x-lq-validation"], endpoints.proof(SECRET, *head.asked))
+            proofs = (head.headers["x-lq-validation"], by_the_contract.proof(SECRET, *head.asked))
             for text in (SECRET[6:], head.asked[0], *(proof[3:] for proof in proofs)):
                 assert text.encode() not in stored
 
@@ -247,6 +247,14 @@ def test_an_endpoint_that_comes_up_later_is_asked_then(stage: Stage, make: Endpo
     (ended,) = stage.until_ended(job)
     assert ended.state is State.COMPLETED
     assert len(later.validations) == 1
+
+
+def test_a_name_that_does_not_resolve_is_told_apart(stage: Stage) -> None:
+    stage.worker(LQ_DNS_SERVERS="127.0.0.1:1")
+    job = push(stage, "https://hooks.example.org/", retry=ONCE)
+    (ended,) = stage.until_ended(job)
+    assert str(ended.error).startswith("dns: at the endpoint's validation: ")
+    assert list(stage.client.scan_iter(keys.target("*", "*"))) == []
 
 
 def test_a_silent_endpoint_is_given_ten_seconds(stage: Stage, make: Endpoints) -> None:
@@ -322,9 +330,12 @@ def test_a_foreign_seal_stops_its_environment_only(stage: Stage, make: Endpoints
     endpoint = make(by_sdk(SECRET))
     worker = stage.worker()
     theirs = push(stage, endpoint.url(), environment=other, retry=ONCE)
-    until(lambda: stage.service.item(other, theirs.id).state.ended, "it has failed")
-    error = str(stage.service.item(other, theirs.id).error)
-    assert error.startswith("unverified: ")
+    until(lambda: stage.service.queue(other, "q").last_error, "its queue tells why it waits")
+    error = str(stage.service.queue(other, "q").last_error)
+    assert "unverified: " in error
+    waiting = stage.service.item(other, theirs.id)
+    assert (waiting.state, waiting.attempt, waiting.attempts) == (State.PENDING, 0, ())
+    assert 50_000 < waiting.due_at - waiting.created_at < 90_000
     assert "LQ_MASTER_KEYS" in error
     assert endpoint.connections == 0
     assert stage.until_ended(push(stage, endpoint.url()))[0].state is State.COMPLETED

@@ -1,15 +1,8 @@
-"""Endpoints written from the contract's words, with hashlib and hmac only, and a record of every
-byte that reached them.
-
-Nothing of `lambdaqueue` is used here: what it signs and proves is checked by somebody else.
-"""
+"""Endpoints written from the contract's words, and a record of every byte that reached them."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import hmac
 import re
 import socket
 import socketserver
@@ -19,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from tests.workers.by_the_contract import proof, request_proof, signature, signature_v1, url_hash
 
 __all__ = [
     "MARK",
@@ -32,11 +27,6 @@ __all__ = [
     "by_sdk",
     "made_by",
     "plain",
-    "proof",
-    "request_proof",
-    "signature",
-    "signature_v1",
-    "url_hash",
 ]
 
 MARK = b"payload-"
@@ -48,50 +38,6 @@ OF_DELIVERIES = ("webhook-signature", "x-lq-signature", "content-type", "content
 NOTHING = b""
 RESET = b"\0RST"
 """Close the connection without a word, and with a RST."""
-
-
-# The contract, sections 3 and 4
-
-
-def key_of(secret: str) -> bytes:
-    """The base64-decoded part of a secret."""
-    return base64.b64decode(secret.removeprefix("whsec_"))
-
-
-def _hmac(key: bytes, text: bytes) -> str:
-    return base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
-
-
-def _side(secret: str, label: bytes) -> bytes:
-    return hmac.new(key_of(secret), label, hashlib.sha256).digest()
-
-
-def request_proof(secret: str, message_id: str, timestamp: str) -> str:
-    """What LambdaQueue proves in its HEAD."""
-    key = _side(secret, b"lambdaqueue endpoint validation request")
-    return "v1," + _hmac(key, f"{message_id}.{timestamp}".encode())
-
-
-def proof(secret: str, message_id: str, timestamp: str) -> str:
-    """What the endpoint proves in its answer."""
-    key = _side(secret, b"lambdaqueue endpoint validation")
-    return "v1," + _hmac(key, f"{message_id}.{timestamp}".encode())
-
-
-def signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    """Standard Webhooks' signature of a delivery."""
-    return "v1," + _hmac(key_of(secret), f"{message_id}.{timestamp}.".encode() + body)
-
-
-def signature_v1(secret: str, body: bytes, now_ms: int) -> str:
-    """LambdaQueue's v1 signature, as the published JavaScript SDK makes it."""
-    made = hmac.new(secret.encode(), body + str(now_ms).encode(), hashlib.sha256).hexdigest()
-    return f"v=1,t={now_ms},s={made}"
-
-
-def url_hash(url: str) -> str:
-    """The last part of a validation's id."""
-    return hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:32]
 
 
 # What came

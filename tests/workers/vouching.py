@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import redis
 
@@ -195,13 +196,17 @@ def trust_name(target: str) -> str:
 
 
 class SlowStore(TrustStore):
-    """A Redis whose answers take `pause` seconds to arrive."""
+    """A Redis whose answers take `pause` seconds to arrive, and whose clock is faster than ours:
+    of what is left of a refusal, `ahead` ms are over sooner than we think."""
 
     pause = 0.0
+    ahead = 0
 
     async def look(
         self, environment: str, digests: Sequence[str], who: str
     ) -> Proved | Refused | Busy | Yours:
         answer = await super().look(environment, digests, who)
         await asyncio.sleep(self.pause)
+        if isinstance(answer, Refused) and answer.left:
+            return replace(answer, left=answer.left + self.ahead)
         return answer
