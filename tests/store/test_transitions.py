@@ -43,7 +43,10 @@ def _arrows(before: Snapshot, after: Snapshot) -> set[Arrow]:
         state = State(old["state"])
         if new and (_told(new) != _told(old)):
             found.add((state, State(new["state"])))
-    for entry in _entries(after)[len(_entries(before)) :]:
+    known = _entries(before)
+    for place, entry in _entries(after).items():
+        if place in known:
+            continue
         job_id = entry.fields["id"]
         if job_id in before.jobs:
             found.add((State(before.jobs[job_id]["state"]), State(entry.fields["state"])))
@@ -54,9 +57,14 @@ def _told(job: dict[str, str]) -> tuple[str, ...]:
     return job["state"], job["version"], job["due"]
 
 
-def _entries(snapshot: Snapshot) -> list[Entry]:
-    rows = [entry for stream in snapshot.streams.values() for entry in stream]
-    return sorted(rows, key=lambda entry: tuple(map(int, entry.name.split("-"))))
+def _entries(snapshot: Snapshot) -> dict[tuple[str, str], Entry]:
+    """Return the entries of all histories; two of one millisecond differ by their stream only."""
+    return {
+        (stream, entry.name): entry
+        for stream, entries in snapshot.streams.items()
+        if ":history:" in stream
+        for entry in entries
+    }
 
 
 def live_through_everything(world: World) -> dict[Arrow, set[str]]:
