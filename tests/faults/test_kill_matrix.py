@@ -46,6 +46,9 @@ TAKEN_UP_WITHIN = 15.0
 AT_ONCE = 3.0
 """Seconds, on a busy machine."""
 
+LONGEST = 600_000
+"""ms for an attempt that is to last until the test lets it end."""
+
 Scenario = Callable[[Stage], str]
 SCENARIOS: dict[str, Scenario] = {}
 
@@ -168,7 +171,9 @@ def hold_claim(proxy: Proxy, stage: Stage, path: str) -> tuple[Hold, Job]:
 def stand_by(stage: Stage) -> Callable[[], None]:
     """Start another worker that has its one slot full; return what sets it free."""
     stage.worker(LQ_SLOTS="1")
-    until_called(stage, stage.push("/hold/stand-by", queue="stand-by"))
+    # However long the machine takes to start others: this call mustn't end by its own deadline.
+    held = stage.push("/hold/stand-by", queue="stand-by", timeout=LONGEST)
+    until_called(stage, held)
     return stage.hook.gate("stand-by").set
 
 

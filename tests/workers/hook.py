@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "flaky":
             return 500 if delivery.attempt <= int(rest) else 200
         if kind == "hold" or (kind == "stall" and delivery.attempt == 1):
-            self.server.gate(rest).wait(60)
+            self.server.gate(rest).wait(600)
         return 200
 
     def log_message(self, format: str, *args: Any) -> None:
