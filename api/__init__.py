@@ -9,11 +9,36 @@ from flask import Flask, Request, Response, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from api import access, current, environment, errors, health, history, items, queues, tokens
-from api.paths import KeyConverter, QueueConverter
+from api import (
+    access,
+    current,
+    environment,
+    errors,
+    health,
+    history,
+    items,
+    messages,
+    queues,
+    schedules,
+    timers,
+    tokens,
+)
+from api.paths import KeyConverter, QueueConverter, ScheduleKeyConverter
 from lambdaqueue.config import Settings
 
 __all__ = ["create_app"]
+
+RESOURCES = (
+    items,
+    schedules,
+    timers,
+    messages,
+    queues,
+    history,
+    tokens,
+    environment,
+    health,
+)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -70,8 +95,10 @@ def _route(app: Flask) -> None:
     # No path is ever answered with a redirect to another spelling.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.url_map.converters.update(queue=QueueConverter, key=KeyConverter)
-    for resource in (items, queues, history, tokens, environment, health):
+    app.url_map.converters.update(
+        queue=QueueConverter, key=KeyConverter, schedule_key=ScheduleKeyConverter
+    )
+    for resource in RESOURCES:
         app.register_blueprint(resource.blueprint)
 
 

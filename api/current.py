@@ -13,9 +13,12 @@ from lambdaqueue.administration import Administration
 from lambdaqueue.authentication import Authentication
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect, scripts_of
+from lambdaqueue.first_answers import FirstAnswers
 from lambdaqueue.identity import Actor, Identity
+from lambdaqueue.scheduling import Scheduling
 from lambdaqueue.service import Service
 from lambdaqueue.targets import TargetRules
+from lambdaqueue.timers import Timers
 
 __all__ = [
     "EXTENSION",
@@ -26,7 +29,9 @@ __all__ = [
     "environment",
     "identity",
     "parts",
+    "scheduling",
     "service",
+    "timers",
     "try_out",
 ]
 
@@ -44,9 +49,12 @@ class Parts:
 
     settings: Settings
     service: Service
+    scheduling: Scheduling
+    first_answers: FirstAnswers
     administration: Administration
     authentication: Authentication
     targets: TargetRules
+    timers: Timers
     start: Start
     client: Redis
 
@@ -62,9 +70,12 @@ class Parts:
         return cls(
             settings=settings,
             service=Service(client),
+            scheduling=Scheduling(client),
+            first_answers=FirstAnswers(client),
             administration=administration,
             authentication=Authentication(client),
             targets=settings.targets,
+            timers=Timers(client),
             start=Start(administration),
             client=client,
         )
@@ -96,6 +107,16 @@ def parts() -> Parts:
 def service() -> Service:
     """Return this app's service."""
     return parts().service
+
+
+def timers() -> Timers:
+    """Return what this app knows of timers."""
+    return parts().timers
+
+
+def scheduling() -> Scheduling:
+    """Return what this app asks about schedules."""
+    return parts().scheduling
 
 
 def administration() -> Administration:

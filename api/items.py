@@ -11,12 +11,7 @@ from api.bodies import content_type, read_body, read_object
 from api.current import environment, service
 from api.idempotency import read_idempotency
 from api.paths import check_queue_name
-from api.pushes import (
-    read_batch,
-    read_change,
-    read_push,
-    told_by_headers,
-)
+from api.pushes import HEADERS, read_batch, read_change, read_push
 from api.schemas import ItemsQuery
 from lambdaqueue.commands import Change
 from lambdaqueue.identity import Scope
@@ -37,7 +32,7 @@ def push(queue: str) -> Response:
     payload = read_body(_max_payload())
     order = read_push(media_type, payload)
     idempotency = read_idempotency(payload)
-    with told_by_headers():
+    with HEADERS.named():
         pushed = service().push(environment(), queue, order, idempotency)
     status = 201 if pushed.place is Place.CREATED else 200
     return answer(render.item(pushed.job), status, replayed=pushed.replayed)

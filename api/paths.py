@@ -8,10 +8,20 @@ from werkzeug.routing import BaseConverter
 
 from lambdaqueue.errors import InvalidRequest
 
-__all__ = ["KeyConverter", "QueueConverter", "check_queue_name", "misnamed_queue"]
+__all__ = [
+    "KeyConverter",
+    "QueueConverter",
+    "ScheduleKeyConverter",
+    "check_queue_name",
+    "check_schedule_key",
+    "misnamed_queue",
+]
 
 RESERVED = ("items", "history", "secret", "pause", "resume", "purge")
 """Words that end the queue's name in a path, and so can be no part of one."""
+
+SCHEDULE_ACTIONS = ("pause", "resume", "run", "history")
+"""Words that follow a schedule's key in a path, and so can't end one."""
 
 _RESERVED = "(?:" + "|".join(RESERVED) + ")"
 _FREE_PART = rf"(?!{_RESERVED}(?:/|\Z))[^/]*"
@@ -28,6 +38,13 @@ class KeyConverter(BaseConverter):
     """Takes a unique key: everything to the end of the path, slashes and all."""
 
     regex = ".+"
+    part_isolating = False
+
+
+class ScheduleKeyConverter(BaseConverter):
+    """Takes a schedule's key: everything up to one of these words, or to the end of the path."""
+
+    regex = ".+" + "".join(f"(?<!/{action})" for action in SCHEDULE_ACTIONS)
     part_isolating = False
 
 
@@ -52,6 +69,18 @@ def check_queue_name(name: str) -> str:
         "must have 1 to 128 of A-Z a-z 0-9 . _ - /, begin with a letter or digit, "
         f"and have no '..', no empty part and no part named {', '.join(RESERVED)}",
     )
+
+
+def check_schedule_key(key: str) -> str:
+    """Return `key` unchanged if a path can name a schedule by it.
+
+    Raises:
+        InvalidRequest: for the field `key`.
+    """
+    if key.endswith(tuple(f"/{action}" for action in SCHEDULE_ACTIONS)):
+        endings = ", ".join(f"/{action}" for action in SCHEDULE_ACTIONS)
+        raise InvalidRequest.of("key", "reserved", f"must not end in {endings}")
+    return key
 
 
 def misnamed_queue(path: str) -> InvalidRequest | None:

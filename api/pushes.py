@@ -6,8 +6,7 @@ import base64
 import binascii
 import marshal
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,26 +14,32 @@ from flask import request
 
 from api.bodies import is_json
 from api.current import Parts, parts
-from api.idempotency import OURS
+from api.option_headers import OptionHeaders, Written, given_headers
 from api.schemas import BatchSchema, ChangeSchema, ItemSchema, field_loaded, loaded
 from lambdaqueue import strict_json
 from lambdaqueue.commands import Change, Push
-from lambdaqueue.errors import InvalidRequest, Issue, UnreadableRequest
+from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.job import DEFAULT_CONTENT_TYPE, Spec
 
-__all__ = ["read_batch", "read_change", "read_push", "told_by_headers"]
+__all__ = [
+    "DELIVERY_HEADERS",
+    "HEADERS",
+    "SPEC_FIELDS",
+    "read_batch",
+    "read_change",
+    "read_payload",
+    "read_push",
+    "read_traceparent",
+]
 
 ITEM = ItemSchema()
 BATCH = BatchSchema()
 CHANGE = ChangeSchema()
 
-HEADERS: Mapping[str, tuple[str, str]] = {
+DELIVERY_HEADERS: Mapping[str, tuple[str, Written]] = {
     "HTTP_X_LQ_TARGET": ("target", "text"),
     "HTTP_X_LQ_METHOD": ("method", "text"),
-    "HTTP_X_LQ_DELAY": ("delay", "number"),
-    "HTTP_X_LQ_ON": ("on", "text"),
     "HTTP_X_LQ_KEY": ("key", "text"),
-    "HTTP_X_LQ_IF_EXISTS": ("ifExists", "text"),
     "HTTP_X_LQ_HEADERS": ("headers", "json"),
     "HTTP_X_LQ_RETRY": ("retry", "json"),
     "HTTP_X_LQ_TIMEOUT": ("timeout", "number"),
@@ -42,11 +47,18 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     "HTTP_X_LQ_PRIORITY": ("priority", "number"),
     "HTTP_X_LQ_EVENT_TYPE": ("eventType", "text"),
 }
-"""The headers of a push, as WSGI names them: the field of `ItemSchema`, and how it's written."""
+"""What a push has in common with everything else that says what to deliver and how."""
 
+HEADERS = OptionHeaders(
+    {
+        **DELIVERY_HEADERS,
+        "HTTP_X_LQ_DELAY": ("delay", "number"),
+        "HTTP_X_LQ_ON": ("on", "text"),
+        "HTTP_X_LQ_IF_EXISTS": ("ifExists", "text"),
+    },
+    "a push",
+)
 OWN_HEADERS = frozenset({"HTTP_X_LQ_KEY", "HTTP_X_LQ_DELAY", "HTTP_X_LQ_ON"})
-HEADER_OF = {field: name for name, (field, _) in HEADERS.items()}
-NUMBER = re.compile(r"[0-9]{1,18}")
 TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
@@ -56,7 +68,17 @@ MAX_ISSUES = 100
 """So many issues are told of one batch; a thousand bad items have one cause."""
 
 SPEC_FIELDS = frozenset(
-    {"content_type", "target", "method", "headers", "retry", "timeout", "max_age", "event_type"}
+    {
+        "payload",
+        "content_type",
+        "target",
+        "method",
+        "headers",
+        "retry",
+        "timeout",
+        "max_age",
+        "event_type",
+    }
 )
 PER_ITEM = frozenset({"payload", "key", "delay", "on"})
 """What differs from item to item of a batch; the rest is usually the same in all of them."""
@@ -76,13 +98,12 @@ def read_push(content_type: str, payload: bytes) -> Push:
         UnreadableRequest: a header is not UTF-8.
         InvalidRequest: a header is unknown or breaks a rule; paths name the header.
     """
-    environ = request.environ
-    given = [(name, environ[name]) for name in environ if name.startswith(OURS)]
+    given = given_headers()
     spec, rest = _shared_options(
         parts(), tuple(pair for pair in given if pair[0] not in OWN_HEADERS)
     )
     own = _own_options([pair for pair in given if pair[0] in OWN_HEADERS])
-    return Push(Spec(payload, content_type, traceparent=_traceparent(), **spec), **rest, **own)
+    return Push(Spec(payload, content_type, traceparent=read_traceparent(), **spec), **rest, **own)
 
 
 def read_batch(body: Mapping[str, Any], max_payload: int) -> list[Push]:
@@ -107,18 +128,27 @@ def read_change(body: Mapping[str, Any], max_payload: int) -> Change:
 
     A new payload without a contentType is JSON, or of the type it had when it comes as base64.
     """
-    options = _split(loaded(CHANGE, body))
-    _check_times(options.push)
-    spec, push = options
-    if "payload" in body:
-        encoding = push.pop("payload_encoding", None)
-        kind = spec.get("content_type")
-        if kind is None and encoding is None:
-            kind = spec["content_type"] = DEFAULT_CONTENT_TYPE
-        spec["payload"] = _payload(push.pop("payload"), encoding, kind or "", max_payload)
-    elif "payload_encoding" in push:
-        raise InvalidRequest.of("payloadEncoding", "alone", "needs a payload")
+    values = loaded(CHANGE, body)
+    read_payload(values, max_payload)
+    spec, push = _split(values)
+    _check_times(push)
     return Change(spec=spec, **push)
+
+
+def read_payload(values: dict[str, Any], limit: int) -> None:
+    """Put the bytes that a change's payload stands for in its place.
+
+    `values` are fields of a schema that were loaded. A payload without a content type is JSON,
+    or stays of the type it had when it comes as base64.
+    """
+    encoding = values.pop("payload_encoding", None)
+    if "payload" in values:
+        kind = values.get("content_type")
+        if kind is None and encoding is None:
+            kind = values["content_type"] = DEFAULT_CONTENT_TYPE
+        values["payload"] = _payload(values["payload"], encoding, kind or "", limit)
+    elif encoding is not None:
+        raise InvalidRequest.of("payloadEncoding", "alone", "needs a payload")
 
 
 class _BatchReader:
@@ -214,83 +244,21 @@ def _shared_options(app: Parts, given: tuple[tuple[str, str], ...]) -> Options:
 
     `app` is the one that is asked: the fields' rules depend on what its operator allows.
     """
-    values: dict[str, Any] = {}
-    issues: list[Issue] = []
-    for name, value in given:
-        try:
-            field = _field(name)
-            values[field] = _header_value(name, value)
-        except InvalidRequest as error:
-            issues.extend(issue.at(_header(name)) for issue in error.issues)
-    if issues:
-        raise InvalidRequest(issues)
-    with told_by_headers():
+    values = HEADERS.values(given)
+    with HEADERS.named():
         return _options(values)
 
 
-def _own_options(given: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def _own_options(given: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return the options in headers that every push has of its own."""
-    with told_by_headers():
-        own = {
-            _field(name): field_loaded(ITEM, _field(name), _header_value(name, value))
-            for name, value in given
-        }
+    with HEADERS.named():
+        values = HEADERS.values(given)
+        own = {field: field_loaded(ITEM, field, value) for field, value in values.items()}
         _check_times(own)
     return own
 
 
-def _field(name: str) -> str:
-    if name not in HEADERS:
-        raise InvalidRequest([Issue((), "unknown_header", "is no header of a push")])
-    return HEADERS[name][0]
-
-
-def _header_value(name: str, value: str) -> Any:
-    """Return the JSON value that a header stands for; what doesn't fit, the schema refuses."""
-    text = _decoded(name, value)
-    written = HEADERS[name][1]
-    if written == "number":
-        return int(text) if NUMBER.fullmatch(text) else text
-    return _header_json(text) if written == "json" else text
-
-
-def _header_json(text: str) -> Any:
-    try:
-        return strict_json.parse(text.encode())
-    except UnreadableRequest as error:
-        raise InvalidRequest([Issue((), error.code, str(error))]) from error
-
-
-def _decoded(name: str, value: str) -> str:
-    if value.isascii():
-        return value
-    try:
-        return value.encode("latin-1").decode()
-    except UnicodeError as error:
-        raise UnreadableRequest("bad_header", f"{_header(name)} is not valid UTF-8.") from error
-
-
-def _header(name: str) -> str:
-    return name.removeprefix("HTTP_").replace("_", "-").lower()
-
-
-@contextmanager
-def told_by_headers() -> Iterator[None]:
-    """Name the headers where the service names the fields of an item."""
-    try:
-        yield
-    except InvalidRequest as error:
-        raise InvalidRequest([_in_header(issue) for issue in error.issues]) from error
-
-
-def _in_header(issue: Issue) -> Issue:
-    """Return the issue with the header's name in place of the field's."""
-    field: Sequence[str | int] = issue.path[:1]
-    if not field or field[0] not in HEADER_OF:
-        return issue
-    return Issue((_header(HEADER_OF[str(field[0])]), *issue.path[1:]), issue.code, issue.message)
-
-
-def _traceparent() -> str | None:
+def read_traceparent() -> str | None:
+    """Return the request's W3C trace context, None where there is no valid one."""
     given = request.environ.get("HTTP_TRACEPARENT", "")
     return given if TRACEPARENT.fullmatch(given) else None

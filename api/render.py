@@ -24,7 +24,7 @@ from lambdaqueue.commands import (
 from lambdaqueue.errors import RequestError
 from lambdaqueue.identity import Scope, Token, TokenInfo
 from lambdaqueue.instants import iso
-from lambdaqueue.job import Attempt, Job, Result
+from lambdaqueue.job import Attempt, Job, Result, Spec
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret
 
@@ -32,15 +32,18 @@ __all__ = [
     "audit_entry",
     "entry",
     "environment",
+    "given",
     "item",
     "items",
     "new_token",
     "page",
+    "policy_fields",
     "queue",
     "queue_secret",
     "readiness",
     "secret",
     "token",
+    "with_payload",
 ]
 
 T = TypeVar("T")
@@ -50,7 +53,7 @@ def item(job: Job) -> bytes:
     """Return the JSON of an Item; of one that has ended, with what only history knows."""
     if job.entry is not None:
         return entry(job)
-    return _with_payload(_item_fields(job), job)
+    return with_payload(_item_fields(job), job.spec)
 
 
 def entry(job: Job) -> bytes:
@@ -62,7 +65,7 @@ def entry(job: Job) -> bytes:
     fields["attempts"] = [_attempt(each) for each in job.attempts]
     if job.result is not None:
         fields["result"] = _result(job.result)
-    return _with_payload(fields, job)
+    return with_payload(fields, job.spec)
 
 
 def items(jobs: Iterable[Job]) -> bytes:
@@ -90,7 +93,7 @@ def queue(info: QueueInfo) -> bytes:
         "failed": info.failed,
         "cancelled": info.cancelled,
         "target": settings.target,
-        "retry": _policy(settings.retry) if settings.retry else None,
+        "retry": policy_fields(settings.retry) if settings.retry else None,
         "timeout": settings.timeout,
         "successStatus": str(settings.success_status),
         "historyLimit": settings.history_limit,
@@ -100,7 +103,7 @@ def queue(info: QueueInfo) -> bytes:
         "validation": settings.validation,
         "lastError": _last_error(info.last_error) if info.last_error else None,
     }
-    return strict_json.dumps(_given(fields))
+    return strict_json.dumps(given(fields))
 
 
 def queue_secret(own: Secret) -> bytes:
@@ -114,9 +117,9 @@ def environment(info: EnvironmentInfo) -> bytes:
         "id": info.id,
         "name": info.name,
         "created": iso(info.created),
-        "retry": _policy(info.retry) if info.retry else None,
+        "retry": policy_fields(info.retry) if info.retry else None,
     }
-    return strict_json.dumps(_given(fields))
+    return strict_json.dumps(given(fields))
 
 
 def secret(info: SecretInfo) -> bytes:
@@ -127,7 +130,7 @@ def secret(info: SecretInfo) -> bytes:
         "previous": info.previous.reveal() if info.previous else None,
         "previousUntil": _iso(info.previous_until),
     }
-    return strict_json.dumps(_given(fields))
+    return strict_json.dumps(given(fields))
 
 
 def token(info: TokenInfo) -> bytes:
@@ -172,14 +175,14 @@ def _token_fields(info: TokenInfo) -> dict[str, Any]:
         "expires": _iso(info.expires),
         "lastUsed": _iso(info.last_used),
     }
-    return _given(fields)
+    return given(fields)
 
 
 def _last_error(last: LastError) -> dict[str, str]:
     return {"error": last.error, "at": iso(last.at)}
 
 
-def _policy(policy: RetryPolicy) -> dict[str, Any]:
+def policy_fields(policy: RetryPolicy) -> dict[str, Any]:
     """Return a policy with its defaults written out: what was left out when it was set, too."""
     shown = {
         "type": policy.type,
@@ -188,7 +191,7 @@ def _policy(policy: RetryPolicy) -> dict[str, Any]:
         "retries": policy.retries,
         "jitter": policy.jitter,
     }
-    return _given(shown | policy.to_json())
+    return given(shown | policy.to_json())
 
 
 def _item_fields(job: Job) -> dict[str, Any]:
@@ -197,7 +200,7 @@ def _item_fields(job: Job) -> dict[str, Any]:
         "id": job.id,
         "queue": job.queue,
         "created": iso(job.created_at),
-        "target": _given({"url": job.target, "method": spec.method}),
+        "target": given({"url": job.target, "method": spec.method}),
         "type": "HTTP",
         "state": job.state.value,
         "version": job.version,
@@ -209,6 +212,10 @@ def _item_fields(job: Job) -> dict[str, Any]:
     }
     if job.key is not None:
         fields["key"] = job.key
+    if spec.schedule_id is not None:
+        fields["scheduleId"] = spec.schedule_id
+    if job.occurrence is not None:
+        fields["occurrence"] = job.occurrence
     if job.pending:
         fields["pending"] = True
     if job.error is not None:
@@ -219,7 +226,7 @@ def _item_fields(job: Job) -> dict[str, Any]:
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
-    return _given(
+    return given(
         {
             "attempt": attempt.number,
             "startedAt": iso(attempt.started_at),
@@ -235,7 +242,7 @@ def _result(result: Result) -> dict[str, Any]:
         body, encoding = result.body.decode(), "text"
     except UnicodeDecodeError:
         body, encoding = base64.b64encode(result.body).decode(), "base64"
-    return _given(
+    return given(
         {
             "status": result.status,
             "contentType": result.content_type,
@@ -246,11 +253,12 @@ def _result(result: Result) -> dict[str, Any]:
     )
 
 
-def _with_payload(fields: dict[str, Any], job: Job) -> bytes:
-    payload = job.spec.payload
+def with_payload(fields: dict[str, Any], spec: Spec) -> bytes:
+    """Return the JSON of `fields` and of how the payload is shown, if there is one."""
+    payload = spec.payload
     if not payload:
         return strict_json.dumps(fields)
-    encoding, shown = _payload(payload, job.spec.content_type)
+    encoding, shown = _payload(payload, spec.content_type)
     fields["payloadEncoding"] = encoding
     return strict_json.dumps(fields)[:-1] + b',"payload":' + shown + b"}"
 
@@ -277,5 +285,6 @@ def _iso(ms: int | None) -> str | None:
     return None if ms is None else iso(ms)
 
 
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
+def given(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return those of `fields` that are not None."""
     return {name: value for name, value in fields.items() if value is not None}

@@ -31,14 +31,16 @@ __all__ = [
     "Instant",
     "Moment",
     "Parsed",
+    "Plain",
     "Printable",
     "Rows",
     "Rule",
     "Scopes",
     "Target",
     "Text",
-    "Validation",
+    "Time",
     "Whole",
+    "broken",
 ]
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -121,6 +123,15 @@ class Text(Rule):
         return value
 
 
+class Plain(Rule):
+    """Any text: the core says what is wrong with it."""
+
+    def checked(self, value: Any) -> str:
+        if type(value) is not str:
+            raise broken("not_text", "must be text")
+        return value
+
+
 class Printable(Text):
     """Text that shows what it is: no characters that hide, or turn others around."""
 
@@ -197,22 +208,6 @@ class Target(Parsed):
         super().__init__(lambda url: parts().targets.check(url), str, **kwargs)
 
 
-class Validation(Choice):
-    """Whether targets must prove that they know a secret; the operator may insist on it."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__("required", "none", **kwargs)
-
-    def checked(self, value: Any) -> str:
-        word = super().checked(value)
-        if word == "none" and not parts().settings.allow_unvalidated:
-            raise broken(
-                "not_allowed_here",
-                "must be required: the operator of this server has not set LQ_ALLOW_UNVALIDATED",
-            )
-        return word
-
-
 class Scopes(Rule):
     """What a token is to allow: at least one scope, none twice."""
 
@@ -230,19 +225,26 @@ class Scopes(Rule):
         return frozenset(map(Scope, value))
 
 
-class Instant(Rule):
-    """An ISO-8601 instant with zone, as Unix ms; at most `MAX_DELAY` ahead."""
-
-    farthest = MAX_DELAY
-    too_far = "must be at most 366 days ahead"
+class Time(Rule):
+    """An ISO-8601 instant with zone, as Unix ms."""
 
     def checked(self, value: Any) -> int:
         if type(value) is not str:
             raise broken("not_instant", "must be an ISO-8601 instant with zone")
         try:
-            instant = parse_instant(value)
+            return parse_instant(value)
         except ValueError as error:
             raise broken("not_instant", str(error)) from error
+
+
+class Instant(Time):
+    """An instant at most `MAX_DELAY` ahead."""
+
+    farthest = MAX_DELAY
+    too_far = "must be at most 366 days ahead"
+
+    def checked(self, value: Any) -> int:
+        instant = super().checked(value)
         if instant > time.time() * 1_000 + self.farthest:
             raise broken("out_of_range", self.too_far)
         return instant

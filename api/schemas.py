@@ -11,6 +11,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
+from api.named_rules import QueueName, ScheduleKey, Validation
 from api.rules import (
     MAX_ROWS,
     Choice,
@@ -22,13 +23,14 @@ from api.rules import (
     Instant,
     Moment,
     Parsed,
+    Plain,
     Printable,
     Rows,
     Rule,
     Scopes,
     Target,
     Text,
-    Validation,
+    Time,
     Whole,
 )
 from lambdaqueue.administration import OVERLAP
@@ -47,8 +49,13 @@ __all__ = [
     "ItemSchema",
     "ItemsQuery",
     "ListQuery",
+    "PreviewQuery",
     "QueueSchema",
     "RotationSchema",
+    "RunsQuery",
+    "ScheduleChangeSchema",
+    "ScheduleSchema",
+    "SchedulesQuery",
     "TokenSchema",
     "TokensQuery",
     "field_loaded",
@@ -64,6 +71,13 @@ MAX_OVERLAP = 7 * 86_400_000
 
 AUDIT_CURSOR = r"(?!0+-0+\Z)[0-9]{1,15}-[0-9]{1,10}"
 """The id of an entry. Nothing can come before 0-0, and Redis calls that an error."""
+
+SCHEDULES_CURSOR = r"[0-9a-z]{16}"
+RUNS_CURSOR = r"[0-9]{1,15}"
+
+MAX_RUNS = 1_000_000_000
+MAX_JITTER = 86_400_000
+"""ms: a day."""
 
 TOKENS_CURSOR = r"[0-9]{15}\.[A-Za-z0-9_-]{8}"
 
@@ -116,16 +130,12 @@ class Strict(Schema):
     }
 
 
-class ItemSchema(Strict):
-    """An item of a batch; a single push has the same options in its headers."""
+class DeliverySchema(Strict):
+    """What to deliver, where to, and how."""
 
     payload = fields.Raw(allow_none=True)
     payload_encoding = Choice("base64", data_key="payloadEncoding")
     content_type = ContentType(data_key="contentType")
-    key = Text(1, 255)
-    if_exists = Choice("replace", "keep", data_key="ifExists")
-    delay = Whole(0, MAX_DELAY)
-    on = Instant()
     target = Target()
     method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
     headers = Parsed(_extra_headers, dict)
@@ -134,6 +144,15 @@ class ItemSchema(Strict):
     max_age = Whole(1, MAX_DELAY, data_key="maxAge")
     priority = Whole(0, 9)
     event_type = Text(0, 128, data_key="eventType")
+
+
+class ItemSchema(DeliverySchema):
+    """An item of a batch; a single push has the same options in its headers."""
+
+    key = Text(1, 255)
+    if_exists = Choice("replace", "keep", data_key="ifExists")
+    delay = Whole(0, MAX_DELAY)
+    on = Instant()
 
 
 class ChangeSchema(ItemSchema):
@@ -147,6 +166,39 @@ class BatchSchema(Strict):
     """The body of a batch."""
 
     items = Rows(required=True)
+
+
+class ScheduleSchema(DeliverySchema):
+    """A schedule. The core reads `schedule` and `timezone`, because it takes both to do so."""
+
+    queue = QueueName(required=True)
+    schedule = Plain(required=True)
+    timezone = Plain()
+    key = ScheduleKey()
+    starts_at = Time(data_key="startsAt")
+    ends_at = Time(data_key="endsAt")
+    max_runs = Whole(1, MAX_RUNS, data_key="maxRuns")
+    jitter = Whole(0, MAX_JITTER)
+    misfire = Choice("once", "skip", "all")
+    overlap = Choice("allow", "skip")
+
+
+class ScheduleChangeSchema(ScheduleSchema):
+    """A PATCH of a schedule: anything but its key; null takes an option away."""
+
+    class Meta(Strict.Meta):
+        exclude = ("key",)
+
+    queue = QueueName()
+    schedule = Plain()
+    target = Target(allow_none=True)
+    retry = Parsed(RetryPolicy.from_json, dict, allow_none=True)
+    timeout = Whole(*TIMEOUT_BOUNDS, allow_none=True)
+    max_age = Whole(1, MAX_DELAY, allow_none=True, data_key="maxAge")
+    event_type = Text(0, 128, allow_none=True, data_key="eventType")
+    starts_at = Time(allow_none=True, data_key="startsAt")
+    ends_at = Time(allow_none=True, data_key="endsAt")
+    max_runs = Whole(1, MAX_RUNS, allow_none=True, data_key="maxRuns")
 
 
 class QueueSchema(Strict):
@@ -209,6 +261,30 @@ class AuditQuery(ListQuery):
     """The query of the audit."""
 
     cursor = Cursor(AUDIT_CURSOR, load_default=None)
+
+
+class SchedulesQuery(ListQuery):
+    """The query of the list of schedules."""
+
+    cursor = Cursor(SCHEDULES_CURSOR, load_default=None)
+
+
+class RunsQuery(ListQuery):
+    """The query of a schedule's history."""
+
+    cursor = Cursor(RUNS_CURSOR, load_default=None)
+
+
+PreviewQuery = Strict.from_dict(
+    {
+        "schedule": Plain(required=True),
+        "tz": Plain(load_default="UTC"),
+        "from": Moment(load_default=None),
+        "count": Digits(1, 100, load_default=5),
+    },
+    name="PreviewQuery",
+)
+"""The query of a preview; made so because `from` can be no attribute."""
 
 
 class TokensQuery(ListQuery):

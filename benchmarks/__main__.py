@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import latency, lateness, memory, million, push, slow, throughput
+from benchmarks import latency, lateness, memory, million, push, schedules, slow, throughput
 from benchmarks.context import Context
 from benchmarks.figures import Figure, table, write_json
 from benchmarks.processes import ROOT, BenchmarkFailed
@@ -34,6 +34,7 @@ BENCHMARKS: Mapping[str, Callable[[Context], Sequence[Figure]]] = {
     "push": push.measure,
     "memory": memory.measure,
     "million": million.measure,
+    "schedules": schedules.measure,
 }
 
 RESULTS = ROOT / "benchmarks" / "results"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +18,7 @@ from lambdaqueue import keys
 from lambdaqueue.connection import AsyncScripts, translated
 from lambdaqueue.errors import WorkerDeclaredDead
 from lambdaqueue.job import Claim, Seals, Spec
+from lambdaqueue.messages import SUCCESS as MESSAGE_SUCCESS
 from lambdaqueue.queue_settings import DEFAULT_TIMEOUT, Policies
 
 __all__ = ["LEASE", "SILENCE", "AttemptStore", "Claimed", "Kind", "Settlement"]
@@ -243,18 +244,19 @@ def _claim(row: Sequence[bytes], now: int, shared: dict[bytes, tuple[Policies, S
         environment=environment,
         queue=queue,
         version=int(fields[b"version"]),
-        attempt=int(fields[b"attempt"]),
-        failures=int(fields.get(b"failures", 0)),
+        attempt=int(fields[b"attempt"]) + spec.skipped,
+        failures=int(fields.get(b"failures", 0)) + spec.skipped,
         started_at=now,
         first_due_at=int(fields[b"first"]),
         spec=spec,
         target=spec.target or settings.target,
         policy=policy.retry(spec.retry),
         timeout=spec.timeout or settings.timeout or DEFAULT_TIMEOUT,
-        success=settings.success_status,
+        success=settings.success_status if spec.message is None else MESSAGE_SUCCESS,
         result_bytes=settings.result_bytes,
         key=fields[b"key"].decode() if b"key" in fields else None,
         expires_at=int(fields[b"expires"]) if b"expires" in fields else None,
         attempts_log=fields.get(b"log", b""),
-        seals=seals,
+        # Whoever gets a plain message need not prove anything, if the operator allows that.
+        seals=seals if spec.message is None else replace(seals, unvalidated=True),
     )

@@ -14,6 +14,7 @@ from lambdaqueue.instants import iso
 from lambdaqueue.job import Claim
 from lambdaqueue.legacy_signing import HEADER as V1_HEADER
 from lambdaqueue.legacy_signing import sign_v1
+from lambdaqueue.messages import as_message
 from lambdaqueue.signing import Secret, sign
 
 __all__ = ["MAX_HEADERS", "MAX_HEADERS_BYTES", "USER_AGENT", "check_extra_headers", "headers_for"]
@@ -55,6 +56,17 @@ def headers_for(
 
     `v1` is the secret that an endpoint of the published JavaScript SDK has proven.
     """
+    headers = _plain_headers(claim, secrets, now, v1)
+    spec = claim.spec
+    if spec.message is None:
+        return headers
+    event_type = None if spec.event_type is None else _escaped(spec.event_type)
+    return as_message(headers, spec.message, claim.attempt, event_type)
+
+
+def _plain_headers(
+    claim: Claim, secrets: Sequence[Secret], now: int, v1: Secret | None
+) -> list[tuple[str, str]]:
     spec, now_s = claim.spec, now // 1_000
     message_id = claim.message_id
     headers = [
@@ -72,6 +84,8 @@ def headers_for(
     ]
     if claim.key is not None:
         headers.append(("x-lq-key", _escaped(claim.key)))
+    if spec.schedule_id is not None:
+        headers.append(("x-lq-schedule", _escaped(spec.schedule_key or spec.schedule_id)))
     if spec.event_type is not None:
         headers.append(("x-lq-event-type", _escaped(spec.event_type)))
     if spec.traceparent is not None:

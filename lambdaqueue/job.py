@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -17,7 +17,18 @@ from lambdaqueue.queue_settings import Policies
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.statuses import StatusRange
 
-__all__ = ["TRANSITIONS", "Attempt", "Claim", "Job", "Place", "Result", "Seals", "Spec", "State"]
+__all__ = [
+    "TRANSITIONS",
+    "Attempt",
+    "Claim",
+    "Job",
+    "Message",
+    "Place",
+    "Result",
+    "Seals",
+    "Spec",
+    "State",
+]
 
 
 class State(StrEnum):
@@ -65,6 +76,15 @@ DEFAULT_CONTENT_TYPE = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """What makes a job a direct message (see `messages.py`): the name in its headers, and the
+    number of the attempt that it begins with."""
+
+    name: str
+    first: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """What to deliver and how; options that are None are the queue's or the environment's.
 
@@ -81,6 +101,14 @@ class Spec:
     max_age: int | None = None
     event_type: str | None = None
     traceparent: str | None = None
+    schedule_id: str | None = None
+    schedule_key: str | None = None
+    message: Message | None = None
+
+    @property
+    def skipped(self) -> int:
+        """Attempts that others made before: the store's numbers are less by so many."""
+        return 0 if self.message is None else self.message.first - 1
 
     def pack(self) -> bytes:
         """Return the stored form: one line of JSON with the options that are given, then the
@@ -99,6 +127,9 @@ class Spec:
             ("maxAge", self.max_age),
             ("eventType", self.event_type),
             ("traceparent", self.traceparent),
+            ("scheduleId", self.schedule_id),
+            ("scheduleKey", self.schedule_key),
+            ("message", self.message and [self.message.name, self.message.first]),
         ):
             if value is not None:
                 options[name] = value
@@ -110,7 +141,7 @@ class Spec:
         """Rebuild what `pack` wrote; the payload may have been left out."""
         head, _, payload = stored.partition(b"\n")
         options = json.loads(head) if head else {}
-        retry = options.get("retry")
+        retry, message = options.get("retry"), options.get("message")
         return cls(
             payload=payload,
             content_type=options.get("contentType", DEFAULT_CONTENT_TYPE),
@@ -122,6 +153,9 @@ class Spec:
             max_age=options.get("maxAge"),
             event_type=options.get("eventType"),
             traceparent=options.get("traceparent"),
+            schedule_id=options.get("scheduleId"),
+            schedule_key=options.get("scheduleKey"),
+            message=None if message is None else Message(*message),
         )
 
 
@@ -150,9 +184,10 @@ class Attempt:
         return cls(stored["n"], stored["at"], stored["ms"], stored.get("s"), stored.get("e"))
 
 
-def read_log(stored: bytes) -> tuple[Attempt, ...]:
-    """Return the attempts of a stored log, oldest first."""
-    return tuple(Attempt.from_json(each) for each in json.loads(stored)) if stored else ()
+def read_log(stored: bytes, skipped: int = 0) -> tuple[Attempt, ...]:
+    """Return the attempts of a stored log, oldest first, numbered from behind those `skipped`."""
+    made = [Attempt.from_json(each) for each in json.loads(stored)] if stored else []
+    return tuple(replace(each, number=each.number + skipped) if skipped else each for each in made)
 
 
 def extend_log(stored: bytes, attempt: Attempt) -> str:
@@ -225,6 +260,7 @@ class Job:
     entry: str | None = None
     ended_at: int | None = None
     result: Result | None = None
+    occurrence: str | None = None
 
     @classmethod
     def from_fields(cls, job_id: str, fields: Mapping[bytes, bytes], policies: Policies) -> Job:
@@ -233,7 +269,7 @@ class Job:
         spec = Spec.unpack(fields[b"next_spec" if pending else b"spec"])
         state = State(fields.get(b"state", b"PENDING").decode())
         attempt, failures = int(fields.get(b"attempt", 0)), int(fields.get(b"failures", 0))
-        attempts = read_log(fields.get(b"log", b""))
+        attempts = read_log(fields.get(b"log", b""), spec.skipped)
         due = int(fields[b"due"])
         # What neither failed nor runs now was lost or handed back, and may be had again.
         repeated = attempt - failures - (state is State.RUNNING)
@@ -248,12 +284,13 @@ class Job:
             first_due_at=int(fields.get(b"first", due)),
             priority=int(fields.get(b"next_priority" if pending else b"priority", 0)),
             key=_text(fields, b"key"),
-            attempt=attempt,
+            attempt=attempt + spec.skipped,
             max_attempts=1 + policies.retry(spec.retry).retries + repeated,
             pending=pending,
             attempts=attempts,
             error=attempts[-1].error if attempts and state is State.RETRY else None,
             target=spec.target or policies.settings.target,
+            occurrence=_text(fields, b"occurrence"),
         )
 
     @classmethod
@@ -275,14 +312,15 @@ class Job:
             first_due_at=int(fields.get(b"first", due)),
             priority=int(fields.get(b"priority", 0)),
             key=_text(fields, b"key"),
-            attempt=int(fields[b"attempt"]),
+            attempt=int(fields[b"attempt"]) + spec.skipped,
             max_attempts=int(fields.get(b"max", 1 + policies.retry(spec.retry).retries)),
-            attempts=read_log(fields.get(b"attempts", b"")),
+            attempts=read_log(fields.get(b"attempts", b""), spec.skipped),
             error=_text(fields, b"error"),
             target=spec.target or _text(fields, b"target"),
             entry=name,
             ended_at=int(fields[b"ended"]),
             result=Result.read(fields.get(b"result", b""), fields.get(b"body", b"")),
+            occurrence=_text(fields, b"occurrence"),
         )
 
 
@@ -304,7 +342,8 @@ class Claim:
     """A job that this worker may attempt now, with all that sending and judging it needs.
 
     `attempt` counts from 1 and includes this one; `failures` counts the earlier attempts that
-    used up a retry (not those that were lost or handed back). Times are Unix ms, `timeout` ms.
+    used up a retry (not those that were lost or handed back); of a message both include the
+    attempts that others made. Times are Unix ms, `timeout` ms.
     """
 
     id: str

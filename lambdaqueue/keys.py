@@ -1,6 +1,7 @@
 """Every Redis key, named once: its type, its lifetime, and what it holds.
 
-`E` is an environment's id, `Q` a queue's name (no colon in either), `W` a worker's incarnation.
+`E` is an environment's id, `Q` a queue's name (no colon in either), `S` a schedule's id, `C` a
+collection of schedules (`schedules`, `periodic`, `timers`), `W` a worker's incarnation.
 A *queue ref* is `E:Q`. The scripts build the same names in `scripts/shared/names.lua`;
 `inspect.lua` knows their invariants.
 
@@ -20,6 +21,7 @@ Shared by all environments; the first nine are always KEYS[1..9] of a script (se
 | rq:queues               | set    | RQ's                  | names of RQ's queues                  |
 | rq:suspended            | string | RQ's                  | exists while `rq suspend` holds       |
 
+| lq:due_schedules        | zset   | while schedules run   | `E:S` -> ms of its next run           |
 | lq:environments         | set    | for ever              | ids of all environments               |
 | lq:names                | hash   | for ever              | an environment's name -> its id       |
 | lq:tokens               | hash   | for ever              | a token's id -> its environment's id  |
@@ -53,6 +55,13 @@ One for each environment:
 
 One for each queue or job:
 
+| lq:E:C                  | zset   | as its schedules      | ids of the schedules of collection C, |
+|                         |        |                       | score 0                               |
+| lq:E:C:by_key           | hash   | as its schedules      | unique key -> schedule's id           |
+| lq:E:schedule:S         | hash   | until it's deleted;   | what to push, when, and the next run, |
+|                         |        | a timer's: until it   | of any collection                     |
+|                         |        | has fired             |                                       |
+| lq:E:schedule_runs:S    | zset   | as its schedule       | job id -> ms of its run, newest 1 000 |
 | lq:E:queue:Q            | hash   | until it is deleted   | settings, counters, window, levels,   |
 |                         |        |                       | its own secret (sealed), last error   |
 | lq:E:payloads:Q         | hash   | as its jobs           | job id -> packed Spec; `id+` the next |
@@ -69,13 +78,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 from lambdaqueue.ids import environment_of
 
 __all__ = [
+    "COLLECTIONS",
     "DEFAULT_ENVIRONMENT",
     "GLOBAL",
     "LINE_NAME",
+    "Collection",
     "all_tokens",
     "audit",
     "ended",
@@ -113,6 +125,7 @@ environments = "lq:environments"
 names = "lq:names"
 all_tokens = "lq:tokens"
 vault = "lq:vault"
+due_schedules = "lq:due_schedules"
 
 GLOBAL: Sequence[str] = (
     "lq:seq",
@@ -127,6 +140,11 @@ GLOBAL: Sequence[str] = (
 )
 
 DEFAULT_ENVIRONMENT = "1"
+
+Collection = Literal["schedules", "periodic", "timers"]
+"""Schedules of one kind; those of two kinds know nothing of each other."""
+
+COLLECTIONS: Sequence[Collection] = get_args(Collection)
 
 
 def queue_ref(env: str, name: str) -> str:
@@ -159,6 +177,22 @@ def validating(env: str, digest: str) -> str:
 
 def refused(address: str) -> str:
     return f"lq:refused:{address}"
+
+
+def schedules(env: str, collection: Collection = "schedules") -> str:
+    return f"lq:{env}:{collection}"
+
+
+def schedule_keys(env: str, collection: Collection = "schedules") -> str:
+    return f"lq:{env}:{collection}:by_key"
+
+
+def schedule(env: str, schedule_id: str) -> str:
+    return f"lq:{env}:schedule:{schedule_id}"
+
+
+def schedule_runs(env: str, schedule_id: str) -> str:
+    return f"lq:{env}:schedule_runs:{schedule_id}"
 
 
 def queues(env: str) -> str:

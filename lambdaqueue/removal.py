@@ -1,4 +1,5 @@
-"""The end of an environment: its jobs are cancelled, its queues dropped, its keys deleted.
+"""The end of an environment: its schedules and queues are dropped, its jobs cancelled, its keys
+deleted.
 
 It takes many steps. The first one makes its tokens useless, the last one forgets its name: whoever
 is interrupted between calls it again, and it goes on.
@@ -16,6 +17,7 @@ from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.identity import Actor
 from lambdaqueue.queues import QueueStore
+from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.store import JobStore
 from lambdaqueue.upkeep import Upkeep
 
@@ -47,6 +49,9 @@ def remove_environment(
         raise Conflict(f"the environment {name} is made again at every start: it stays")
     store.close(environment)
     yield "tokens revoked"
+    # First: they would push into queues that are gone.
+    if dropped := _drop_schedules(client, environment):
+        yield f"{dropped} schedules removed"
     actor = Actor(environment, by)
     queues, jobs = QueueStore(client), JobStore(client)
     for queue in list(Upkeep(client).queues(environment)):
@@ -61,6 +66,19 @@ def remove_environment(
         yield f"queue {queue} removed, {cancelled} jobs cancelled"
     store.erase(environment, name)
     yield "environment removed"
+
+
+def _drop_schedules(client: Redis, environment: str) -> int:
+    """Drop all schedules and timers; returns how many."""
+    dropped = 0
+    for collection in keys.COLLECTIONS:
+        store = ScheduleStore(client, collection=collection)
+        while ids := store.ids(environment, CHUNK):
+            for schedule_id in ids:
+                with suppress(NotFound):  # as with queues
+                    store.drop(environment, schedule_id)
+                    dropped += 1
+    return dropped
 
 
 def _unfinished(jobs: JobStore, environment: str, queue: str) -> Iterator[str]:

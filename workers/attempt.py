@@ -63,7 +63,8 @@ def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
     elif not isinstance(verdict, Delivered):
         kind, error = Kind.FAILED, verdict.error
         cause = verdict.cause or error
-    made = Attempt(claim.attempt, claim.started_at, answer.duration, answer.status, cause)
+    number = claim.attempt - claim.spec.skipped
+    made = Attempt(number, claim.started_at, answer.duration, answer.status, cause)
     return Settlement(
         claim=claim,
         kind=kind,

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect, translated
 from lambdaqueue.errors import StorageUnavailable
+from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.upkeep import ALARM, Upkeep
+from workers.firing import Firing
 from workers.housekeeping import Housekeeping
 from workers.process import configure_logging
 from workers.reclaiming import Reclaiming
@@ -97,7 +99,13 @@ def main() -> int:
     client = connect(settings)
     upkeep = Upkeep(client)
     alarm = Alarm(connect(settings, answer_within=LONGEST_SLEEP + 5))
-    scheduler = Scheduler([Waking(upkeep), Reclaiming(upkeep), Sweeping(upkeep)], alarm)
+    duties: list[Duty] = [
+        Waking(upkeep),
+        Firing(ScheduleStore(client)),
+        Reclaiming(upkeep),
+        Sweeping(upkeep),
+    ]
+    scheduler = Scheduler(duties, alarm)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, scheduler.stop)
     housekeeping = Housekeeping(settings)

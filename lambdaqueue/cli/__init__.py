@@ -26,12 +26,15 @@ and then:
   lambdaqueue push hello --target http://127.0.0.1:9000/ --delay 10s --key greeting
   lambdaqueue queues
   lambdaqueue history hello --follow
+  lambdaqueue schedule hello "every(10s)" --target http://127.0.0.1:9000/ --key tick
+  lambdaqueue schedule preview "0 9 * * 1-5" --tz Europe/Warsaw
   lambdaqueue token create --name shop               a token for another application
 
-push, queues and history talk to LQ_API_URL (http://127.0.0.1:8080) with LQ_TOKEN; where that is
-not set, with the token that `lambdaqueue up` keeps in ./.lambdaqueue/credentials. token, secret,
-env and keys work on Redis itself, with the server's REDIS_URL and LQ_MASTER_KEYS; where those are
-not set, with those of the `lambdaqueue up` that runs in ./.lambdaqueue.
+push, queues, history, schedule and schedules talk to LQ_API_URL (http://127.0.0.1:8080) with
+LQ_TOKEN; where that is not set, with the token that `lambdaqueue up` keeps in
+./.lambdaqueue/credentials. token, secret, env and keys work on Redis itself, with the server's
+REDIS_URL and LQ_MASTER_KEYS; where those are not set, with those of the `lambdaqueue up` that runs
+in ./.lambdaqueue.
 """
 
 
@@ -61,6 +64,8 @@ COMMANDS: Mapping[str, Command] = {
     "push": Command("lambdaqueue.cli.push", "push an item to a queue"),
     "queues": Command("lambdaqueue.cli.queues", "list the queues"),
     "history": Command("lambdaqueue.cli.history", "show what ended in a queue"),
+    "schedule": Command("lambdaqueue.cli.schedule", "push to a queue by the clock"),
+    "schedules": Command("lambdaqueue.cli.schedules", "list the schedules"),
     "token": Command("lambdaqueue.cli.token", "make, list and revoke tokens of the API"),
     "secret": Command("lambdaqueue.cli.secret", "show or rotate the signature secret"),
     "env": Command("lambdaqueue.cli.env", "make, list and delete environments"),

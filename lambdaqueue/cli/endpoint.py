@@ -19,6 +19,9 @@ REMEMBERED = 10_000
 
 NO_SECRET = "give one with --secret or LQ_SECRET"
 SET_URL = "set LQ_BASE_URL"
+OWN_SECRET = "without validation it is the queue's own secret: lambdaqueue secret show --queue"
+
+FAILURE, UNTRUSTED = 400, 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,9 @@ class Endpoint:
             except InvalidSignature as error:
                 needed = V1_HEADER if self.v1 else "webhook-signature"
                 unsigned = "UNSIGNED" if needed not in headers else ""
-                return Verdict(401, unsigned or f"WRONG SIGNATURE ({error})")
+                # One that is to fail anyway fails in the way that was asked for.
+                status = self.status if self.status >= FAILURE else UNTRUSTED
+                return Verdict(status, unsigned or f"WRONG SIGNATURE ({error}); {OWN_SECRET}")
         if self._count(headers.get("webhook-id", "")) <= self.fail_first:
             return Verdict(500, f"{words}, failed on purpose")
         return Verdict(self.status, words)

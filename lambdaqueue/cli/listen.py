@@ -47,10 +47,13 @@ examples:
   lambdaqueue listen --fail-first 2           the first two attempts of each delivery get 500
   lambdaqueue listen --status 503 --delay 2s  answers 503 after two seconds
   lambdaqueue listen --v1                     as an endpoint with the JavaScript SDK would
+  lambdaqueue listen --status 500             fails always: see what is tried again, and when
 
 The secret is --secret, else LQ_SECRET, else the one in ./.lambdaqueue/credentials. Where one is
-known, deliveries with a wrong signature or without one get 401. Without one no target is validated,
-so nothing is delivered unless the queue skips validation.
+known, deliveries with a wrong signature or without one get 401 (or --status, if that is a failure
+as well). Without one no target is validated, so nothing is delivered unless the queue skips
+validation: then its own secret signs. So it is with direct messages where the operator allows it;
+`lambdaqueue secret show --queue messages` shows that secret once there was a message.
 
 It answers validation for its own URLs only: those of the loopback address that it listens on, and
 LQ_BASE_URL (like https://example.com, or with a prefix of the path that the proxy before it takes

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from lambdaqueue.cli.api_client import ApiClient, queue_path
 from lambdaqueue.cli.durations import duration
-from lambdaqueue.cli.failures import UsageError
+from lambdaqueue.cli.payloads import JSON_TYPE, read_payload
 from lambdaqueue.cli.terminal import printable
 
 __all__ = ["configure", "run"]
-
-JSON_TYPE = "application/json"
 
 EPILOG = """\
 examples:
@@ -43,8 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Push it and say what became of it."""
-    payload = _payload(args.data)
-    _check(payload, args.content_type)
+    payload = read_payload(args.data, args.content_type)
     options = {
         "Content-Type": args.content_type or JSON_TYPE,
         "x-lq-target": args.target,
@@ -60,29 +54,6 @@ def run(args: argparse.Namespace) -> int:
     )
     print(printable(_line(item, created=status == 201)))
     return 0
-
-
-def _payload(data: str) -> bytes:
-    if data == "-":
-        return sys.stdin.buffer.read()
-    if not data.startswith("@"):
-        return data.encode()
-    try:
-        return Path(data[1:]).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{data[1:]} can't be read: {error.strerror}") from error
-
-
-def _check(payload: bytes, content_type: str | None) -> None:
-    """Catch a slip of the shell's quotes; a type that was given is taken as it is."""
-    if content_type is not None:
-        return
-    try:
-        json.loads(payload)
-    except ValueError as error:
-        raise UsageError(
-            f"--data is no JSON ({error}). Send it as what it is: --content-type text/plain"
-        ) from error
 
 
 def _line(item: dict[str, Any], *, created: bool) -> str:

@@ -1,4 +1,4 @@
--- include: clock names requests queues line entries replacing describing
+-- include: clock names requests queues line entries creating replacing describing
 -- Store jobs of one queue, or replace those whose unique key is there: all of them or none.
 --
 -- KEYS  10 request, 11 idempotency key or ''
@@ -13,32 +13,11 @@
 
 local now, ref, fingerprint, ttl = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local FIRST, WIDTH = 5, 7
-local MINT_PER_MS = 36 ^ 4
 
 local first_answer = recall(KEYS[10]) or recall_for_client(KEYS[11], fingerprint)
 if first_answer then return first_answer end
 
 local q = open_queue(ref)
-
-local DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
-local function base36(number, width)
-  local digits = {}
-  for i = width, 1, -1 do
-    local digit = number % 36
-    digits[i] = DIGITS:sub(digit + 1, digit + 1)
-    number = (number - digit) / 36
-  end
-  return table.concat(digits)
-end
-
--- A clock that never stands still nor goes back, whatever Redis TIME does.
-local mint = fetch(SEQ, 'ms', 'n')
-mint = { ms = tonumber(mint.ms or 0), n = tonumber(mint.n or 0) }
-local function new_id()
-  if now > mint.ms then mint.ms, mint.n = now, 0 else mint.n = mint.n + 1 end
-  if mint.n >= MINT_PER_MS then mint.ms, mint.n = mint.ms + 1, 0 end
-  return base36(mint.ms, 9) .. base36(mint.n, 4) .. q.env
-end
 
 local function read_order(at)
   local key, when = ARGV[at], ARGV[at + 2]
@@ -51,25 +30,12 @@ local function read_order(at)
   }
 end
 
-local function create(want)
-  local id = new_id()
-  redis.call('HSET', job_key(id), 'queue', q.name, 'state', 'PENDING', 'version', 1,
-    'due', want.due)
-  if want.priority ~= '0' then redis.call('HSET', job_key(id), 'priority', want.priority) end
-  if want.expires then redis.call('HSET', job_key(id), 'expires', want.expires) end
-  if want.key then
-    redis.call('HSET', job_key(id), 'key', want.key)
-    redis.call('HSET', q.keys, want.key, id)
-  end
-  redis.call('HSET', q.payloads, id, want.spec)
-  wait(q, id, want.priority, want.due)
-  count(q, 'jobs', 1)
-  return {'created', id, '', '', 'version', '1', 'due', int(want.due)}
-end
-
 local function store(want)
   local id = want.key and redis.call('HGET', q.keys, want.key)
-  if not id then return create(want) end
+  if not id then
+    id = create(q, want, now)
+    return {'created', id, '', '', 'version', '1', 'due', int(want.due)}
+  end
   local job = fetch_job(id)
   local unprocessed = not job.dropped or job.next_version
   if want.keep and unprocessed then return describe(q, id, 'kept') end
@@ -92,7 +58,6 @@ found_queue(q, now)
 for at = FIRST, #ARGV, WIDTH do
   answer[#answer + 1] = store(read_order(at))
 end
-redis.call('HSET', SEQ, 'ms', mint.ms, 'n', mint.n)
 settle_queues(now)
 remember_for_client(KEYS[11], fingerprint, answer, ttl)
 return remember(KEYS[10], answer)

@@ -14,8 +14,10 @@ from api import create_app
 from api.current import EXTENSION, Parts
 from lambdaqueue.administration import Administration
 from lambdaqueue.config import Settings
+from lambdaqueue.embedded import EmbeddedRedis
 from lambdaqueue.identity import ALL_SCOPES, Actor, Scope
 from lambdaqueue.vault import Vault
+from tests.redis_server import generations, serving
 
 TOKEN = "lqk_abcdefgh_" + "A1b-_" * 8 + "xyz"
 MASTER_KEY = Vault.new_key()
@@ -103,6 +105,13 @@ def paths(response: TestResponse) -> list[list[str | int]]:
     """Return the paths of an answer's issues."""
     assert response.json is not None
     return [issue["path"] for issue in response.json.get("issues", ())]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """The newest generation alone: both are what the store is held against, in its own tests."""
+    with serving(max(generations()), tmp_path_factory) as server:
+        yield server
 
 
 @pytest.fixture

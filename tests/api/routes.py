@@ -41,7 +41,49 @@ def _json(value: object) -> Mapping[str, Any]:
     return {"json": value}
 
 
+SCHEDULE = {"queue": "wages", "schedule": "@daily", "target": TARGET}
+SCHEDULE_HEADERS = {"x-lq-queue": "wages", "x-lq-schedule": "@daily", "x-lq-target": TARGET}
+
+_SCHEDULES: Mapping[str, Route] = {
+    "POST /api/v1/schedules": Route(
+        Scope.PUSH,
+        201,
+        {"data": b"1", "headers": {"Content-Type": "text/plain", **SCHEDULE_HEADERS}},
+    ),
+    "PUT /api/v1/schedules/byKey/<schedule_key:key>": Route(Scope.PUSH, 200, _json(SCHEDULE)),
+    "GET /api/v1/schedules": Route(Scope.READ),
+    "GET /api/v1/schedules/preview": Route(
+        Scope.READ, 200, {"query_string": {"schedule": "@daily", "from": "0"}}
+    ),
+    **{
+        f"{method} /api/v1/schedules/{one}{rest}": Route(scope, status, request)
+        for one in ("<schedule_id>", "byKey/<schedule_key:key>")
+        for method, rest, scope, status, request in (
+            ("GET", "", Scope.READ, 200, {}),
+            ("PATCH", "", Scope.PUSH, 200, _json({"jitter": 1})),
+            ("DELETE", "", Scope.PUSH, 200, {}),
+            ("POST", "/pause", Scope.PUSH, 200, {}),
+            ("POST", "/resume", Scope.PUSH, 200, {}),
+            ("POST", "/run", Scope.PUSH, 201, {}),
+            ("GET", "/history", Scope.READ, 200, {}),
+        )
+    },
+}
+
+_TIMERS: Mapping[str, Route] = {
+    f"{method} /api/v1/{kind}/<key:timer_id>": Route(scope, 200, request)
+    for kind, wanted in (("periodic", {"target": TARGET}), ("timers", {"delay": 60_000}))
+    for method, scope, request in (
+        ("PUT", Scope.PUSH, _json(wanted)),
+        ("GET", Scope.READ, {}),
+        ("DELETE", Scope.PUSH, {}),
+    )
+}
+
 ROUTES: Mapping[str, Route] = {
+    **_SCHEDULES,
+    **_TIMERS,
+    "POST /api/v1/messages": Route(Scope.PUSH, 202, _json({"payload": 1, "url": TARGET})),
     "POST /api/v1/queues/<queue:queue>/items": Route(Scope.PUSH, 201, PUSH),
     "POST /api/v1/queues/<queue:queue>/items/batch": Route(
         Scope.PUSH, 201, _json({"items": [{"payload": 1, "target": TARGET}]})

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from lambdaqueue import ids, keys
 from lambdaqueue.administration import Administration
 from lambdaqueue.identity import Scope
-from tests.api.conftest import Api, Tenant, token_for
+from tests.api.conftest import TARGET, Api, Tenant, token_for
 from tests.api.routes import OPEN, ROUTES, path_of, routes_of
 
 PRIVATE = b"nobody else may see this"
@@ -25,7 +25,7 @@ QUEUE = "wages"
 SETTINGS = {"historyLimit": 77, "retry": {"type": "constant", "delay": 123_456, "retries": 3}}
 
 VOLATILE = re.compile(
-    r'"(id|created|dueAt|entry|endedAt|since|previousUntil|at|lastUsed|secret|previous|token'
+    r'"(id|created|dueAt|nextRun|lastRun|occurrence|scheduleId|entry|endedAt|since|previousUntil|at|lastUsed|secret|previous|token'
     r'|nextCursor)":"[^"]*"'
 )
 """What no two answers have in common."""
@@ -35,6 +35,8 @@ ABSENT: Mapping[str, str] = {
     "queue": QUEUE,
     "key": "k",
     "token_id": "abcd-_89",
+    "schedule_id": "0123456789abcdef",
+    "timer_id": "t",
 }
 
 
@@ -103,10 +105,14 @@ def test_a_cursor_opens_nothing(api: Api, tenant: Callable[[str], Tenant]) -> No
         api("DELETE", f"/queues/{QUEUE}/items/byKey/k{number}")
         api.push(QUEUE, payload=PRIVATE, delay="60000")
         api("POST", "/tokens", json={"name": f"secret {number}", "scopes": ["read"]})
+        schedule_of(api)
+        wanted = {"queue": QUEUE, "schedule": "@daily", "target": TARGET, "payload": "a secret"}
+        api("PUT", f"/schedules/byKey/{number}", json=wanted)
     other = tenant("other").api
     for path, plural in (
         (f"/queues/{QUEUE}/items", "items"),
         (f"/queues/{QUEUE}/history", "entries"),
+        ("/schedules", "schedules"),
         ("/tokens", "tokens"),
         ("/audit", "entries"),
     ):
@@ -128,9 +134,28 @@ def objects_of(api: Api, *, ended: bool = False) -> Mapping[str, str]:
     if ended:
         assert api("DELETE", f"/items/{item['id']}").status_code == 200
     api.push(QUEUE, payload=PRIVATE, delay="60000")
+    for kind in ("periodic", "timers"):
+        timer = {"target": TARGET, "timerCallbackData": PRIVATE.decode()}
+        at = {} if kind == "periodic" else {"delay": 60_000}
+        assert api("PUT", f"/{kind}/t", json={**timer, **at}).status_code == 200
     made = {"name": "a token of mine", "scopes": ["read"]}
     token = api("POST", "/tokens", json=made).json or {}
-    return {"item_id": item["id"], "queue": QUEUE, "key": "k", "token_id": token["id"]}
+    return {
+        "item_id": item["id"],
+        "queue": QUEUE,
+        "key": "k",
+        "token_id": token["id"],
+        "schedule_id": schedule_of(api),
+        "timer_id": "t",
+    }
+
+
+def schedule_of(api: Api) -> str:
+    """Make a schedule with the key "k" that has pushed a job; return its id."""
+    wanted = {"queue": QUEUE, "schedule": "@daily", "target": TARGET, "payload": PRIVATE.decode()}
+    schedule = api("PUT", "/schedules/byKey/k", json=wanted).json or {}
+    assert api("POST", "/schedules/byKey/k/run").status_code == 201
+    return str(schedule["id"])
 
 
 def secrets_of(api: Api) -> list[bytes]:
@@ -147,7 +172,7 @@ def ask(api: Api, method: str, path: str, name: str) -> TestResponse:
 def shown(response: TestResponse, who: Tenant, objects: Mapping[str, str]) -> str:
     """Return the body without what differs between any two environments, or was asked for."""
     text = VOLATILE.sub(r'"\1":"…"', response.text).replace(who.name, "…").replace(who.id, "…")
-    for value in (objects["item_id"], objects["token_id"]):
+    for value in (objects["item_id"], objects["token_id"], objects["schedule_id"]):
         text = text.replace(value, "…")
     return text
 
@@ -165,7 +190,7 @@ def state_of(client: redis.Redis, environment: str) -> Iterator[tuple[str, objec
     for key in client.scan_iter(f"lq:{environment}:*"):
         yield key.decode(), client.dump(key)
     ref = f"{environment}:".encode()
-    for name in ("lq:wake", "lq:ready"):
+    for name in ("lq:wake", "lq:ready", "lq:due_schedules"):
         for member, score in client.zscan_iter(name):
             # A queue's ref, or RQ's id of a job: the job's own, and a number.
             job_id = member.decode().partition("_")[0]

@@ -10,15 +10,29 @@ from lambdaqueue import keys
 from lambdaqueue.commands import Idempotency
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.identity import Scope, TokenInfo
-from lambdaqueue.job import Claim
+from lambdaqueue.job import Claim, Spec
+from lambdaqueue.schedule import Recurrence, Round, Schedule, plan
+from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.tokens import TokenStore
 from lambdaqueue.trust import TrustStore
-from tests.store.world import ACTOR, ENV, NOW, Hand, ImmediateScripts, World, at_once
+from tests.store.world import ACTOR, ENV, NOW, TARGET, Hand, ImmediateScripts, World, at_once
 
-__all__ = ["OTHER", "Desk", "assert_ended", "everything", "full", "token"]
+__all__ = [
+    "OTHER",
+    "RUN",
+    "Desk",
+    "assert_ended",
+    "everything",
+    "full",
+    "schedule",
+    "token",
+]
 
 OTHER = "0ther1d0"
 """An environment that the tests may end."""
+
+RUN = NOW - 60_000
+"""When the desk's schedule is due: a minute ago."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,7 @@ class Desk:
     tokens: TokenStore
     environments: EnvironmentStore
     trust: TrustStore
+    schedules: ScheduleStore
 
     @classmethod
     def furnish(cls, world: World) -> Desk:
@@ -37,17 +52,31 @@ class Desk:
             TokenStore(world.client, NOW),
             EnvironmentStore(world.client, NOW),
             TrustStore(world.client),  # type: ignore[arg-type]
+            ScheduleStore(world.client, NOW),
         )
         desk.trust._scripts = ImmediateScripts(world.scripts)  # type: ignore[assignment]
         desk.environments.found(ENV, "default", b"sealed", "test")
         desk.tokens.issue(ACTOR, token("known"))
         world.queues.pause(ACTOR, "set")
+        desk.schedules.put(schedule("due", RUN), 0)
         return desk
 
     def use(self) -> None:
         found = self.tokens.find(token("known").id)
         assert found is not None
         self.tokens.note_use(found)
+
+    def due(self) -> Round:
+        (found,) = self.schedules.due(1).schedules
+        return plan(found, NOW, 0.5)
+
+    def fire(self) -> list[list[str]]:
+        return self.schedules.fire([self.due()])
+
+    def run(self) -> str | None:
+        found = self.schedules.read(ENV, "due")
+        assert found is not None
+        return self.schedules.run(found, NOW)
 
     def reseal(self) -> None:
         key, name, before = next(self.environments.places(ENV))
@@ -70,6 +99,21 @@ def assert_ended(world: World, environment: str) -> None:
 
 def token(name: str, digest: str = "0" * 64) -> TokenInfo:
     return TokenInfo(f"{name:-<8}"[:8], name, frozenset({Scope.PUSH}), NOW, digest=digest)
+
+
+def schedule(schedule_id: str, next_run: int | None, **recurrence: object) -> Schedule:
+    """A schedule that runs every minute, stored first at its first run; its key is its id."""
+    return Schedule(
+        id=schedule_id,
+        environment=ENV,
+        queue="clock",
+        spec=Spec(payload=b"{}", target=TARGET, schedule_id=schedule_id),
+        recurrence=Recurrence("every(1m)", **recurrence),  # type: ignore[arg-type]
+        created=RUN,
+        anchor=RUN,
+        key=schedule_id,
+        next_run=next_run,
+    )
 
 
 def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
@@ -113,6 +157,9 @@ def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
         lambda: desk.environments.note(ACTOR, "a", "b"),
         lambda: at_once(trust.look(ENV, pair, "w")),
         lambda: at_once(trust.remember_refusal(ENV, pair, "w", "x")),
+        lambda: desk.schedules.read(ENV, "due"),
+        desk.fire,
+        lambda: desk.schedules.drop(ENV, "due"),
         desk.end,
     ]
 

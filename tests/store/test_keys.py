@@ -19,6 +19,8 @@ PARTS = {
     "E": "[0-9a-z]{1,16}",
     "Q": ".+",
     "L": "[s0-9]",
+    "S": "[0-9a-z]{1,16}",
+    "C": "schedules|periodic|timers",
     "W": "[0-9a-f]{16}",
     "R": r"[\w-]{16}",
     "D": "[0-9a-f]{32}|[ab]",
@@ -110,6 +112,10 @@ class TestCatalogue:
             (keys.target("1", "0" * 32), "lq:E:target:D"),
             (keys.validating("1", "0" * 32), "lq:E:validating:D"),
             (keys.idempotent("1", "é"), "lq:E:idempotent:H"),
+            *((keys.schedules("1", each), "lq:E:C") for each in keys.COLLECTIONS),
+            *((keys.schedule_keys("1", each), "lq:E:C:by_key") for each in keys.COLLECTIONS),
+            (keys.schedule("1", "s"), "lq:E:schedule:S"),
+            (keys.schedule_runs("1", "s"), "lq:E:schedule_runs:S"),
         ],
     )
     def test_names_are_made_as_it_says(self, made: str, pattern: str) -> None:

@@ -18,7 +18,16 @@ from lambdaqueue.errors import StorageFull
 from lambdaqueue.identity import Actor
 from lambdaqueue.job import Spec, State
 from lambdaqueue.trust import TrustStore
-from tests.store.desk import OTHER, Desk, assert_ended, everything, full, token
+from tests.store.desk import (
+    OTHER,
+    RUN,
+    Desk,
+    assert_ended,
+    everything,
+    full,
+    schedule,
+    token,
+)
 from tests.store.world import (
     ACTOR,
     ENV,
@@ -237,12 +246,16 @@ class TestResends:
             lambda desk: desk.environments.note(Actor(ENV, NASTY, NASTY), NASTY, NASTY),
             lambda desk: desk.tokens.issue(ACTOR, token(NASTY)),
             lambda desk: desk.tokens.revoke(ACTOR, token("known").id),
+            lambda desk: desk.schedules.put(schedule(NASTY, NOW + 1), 0),
+            lambda desk: desk.schedules.put(schedule("due", NOW + 1, jitter=5), 1),
+            lambda desk: desk.schedules.drop(ENV, "due"),
         ],
-        ids=["found", "change", "unset", "rotate", "rotate at once", "note", "issue", "revoke"],
-    )
+        ids=["found", "change", "unset", "rotate", "rotate at once", "note", "issue", "revoke",
+             "new schedule", "change of a schedule", "drop of a schedule"],
+    )  # fmt: skip
     def test_of_trust_by_request_id(self, world: World, act: Callable[[Desk], object]) -> None:
         desk = Desk.furnish(world)
-        again = Again(world, desk.tokens, desk.environments)
+        again = Again(world, desk.tokens, desk.environments, desk.schedules)
         act(desk)
         name, keys_, args, answer = again.last
         assert keys_[0].startswith("lq:request:")
@@ -256,6 +269,24 @@ class TestResends:
         desk.tokens.issue(ACTOR, token("later"))
         before = world.snapshot()
         assert Scripts(world.client).run(name, keys_, *args) == answer
+        assert world.snapshot() == before
+
+    def test_a_run_by_hand_by_request_id(self, world: World) -> None:
+        desk = Desk.furnish(world)
+        again = Again(world, desk.schedules)
+        assert desk.run() is not None
+        name, keys_, args, answer = again.last
+        before = world.snapshot()
+        assert Scripts(world.client).run(name, keys_, *args) == answer
+        assert world.snapshot() == before
+
+    def test_a_fired_run_by_its_being_fired(self, world: World) -> None:
+        desk = Desk.furnish(world)
+        again = Again(world, desk.schedules)
+        assert desk.fire() != [[]]
+        name, keys_, args, _ = again.last
+        before = world.snapshot()
+        assert Scripts(world.client).run(name, keys_, *args) == [b"stale"]
         assert world.snapshot() == before
 
     @pytest.mark.parametrize(
@@ -323,6 +354,11 @@ class TestFullRedis:
             (lambda desk: desk.world.queues.resume(ACTOR, "set"), True),
             (lambda desk: desk.world.queues.drop(ACTOR, "set"), True),
             (lambda desk: desk.world.push(), False),
+            (lambda desk: desk.schedules.put(schedule("new", RUN), 0), False),
+            (lambda desk: desk.schedules.put(schedule("due", RUN, jitter=5), 1), False),
+            (lambda desk: desk.schedules.drop(ENV, "due"), True),
+            (lambda desk: desk.fire(), False),
+            (lambda desk: desk.run(), False),
         ],
     )
     def test_all_or_nothing(

@@ -24,7 +24,7 @@ from lambdaqueue.signing import Secret
 
 ROOT = Path(__file__).parents[2]
 
-CLIENT_COMMANDS = ("push", "queues", "history", "listen")
+CLIENT_COMMANDS = ("push", "queues", "history", "schedule", "schedules", "listen")
 
 ACTIONS = [
     ["token", "create"],
@@ -77,7 +77,16 @@ def test_every_action_has_help(words: list[str], capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["no-such"], ["push"], ["up", "--port", "70000"], ["token"], ["env", "no-such"], ["keys"]],
+    [
+        [],
+        ["no-such"],
+        ["push"],
+        ["up", "--port", "70000"],
+        ["token"],
+        ["env", "no-such"],
+        ["keys"],
+        ["schedule", "mail"],
+    ],
 )
 def test_a_wrong_call_is_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -95,7 +104,8 @@ def test_it_runs_as_a_module() -> None:
 def test_client_commands_import_nothing_of_the_server() -> None:
     modules = ", ".join(COMMANDS[name].module for name in CLIENT_COMMANDS)
     unwanted = (
-        "{'redis', 'hiredis', 'rq', 'flask', 'pycurl', 'marshmallow', 'cryptography', 'fcntl'}"
+        "{'redis', 'hiredis', 'rq', 'flask', 'pycurl', 'marshmallow', 'cryptography', 'fcntl', "
+        "'croniter'}"
     )
     program = f"import sys, {modules}; print(sorted({unwanted} & set(sys.modules)))"
     shown = subprocess.run(

@@ -55,6 +55,7 @@ local function record(q, id, job, ending, now)
   add('key', job.key)
   add('error', ending.error)
   add('first', job.first)
+  add('occurrence', job.occurrence)
   add('priority', job.priority)
   add('target', q.target)  -- what holds where the item has none of its own
   local entry = kind .. redis.call('XADD', q.history .. kind, '*', unpack(fields))

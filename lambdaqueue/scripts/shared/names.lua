@@ -8,6 +8,8 @@ local function job_key(id) return 'lq:' .. id:sub(14) .. ':job:' .. id end
 local function ref_of(id, queue_name) return id:sub(14) .. ':' .. queue_name end
 local function rq_job_key(rq_id) return 'rq:job:' .. rq_id end
 local function worker_key(worker) return 'lq:worker:' .. worker end
+local function schedule_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:schedule:')) end
+local function schedule_runs_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:schedule_runs:')) end
 local function held_key(worker) return 'lq:held:' .. worker end
 local function holder_of(token) return token:match('^[^.]+') end
 

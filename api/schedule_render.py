@@ -1,0 +1,62 @@
+"""What the API answers about schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from api.render import given, policy_fields, with_payload
+from lambdaqueue import strict_json
+from lambdaqueue.instants import iso
+from lambdaqueue.schedule import Recurrence, Schedule
+
+__all__ = ["preview", "schedule"]
+
+
+def schedule(shown: Schedule) -> bytes:
+    """Return the JSON of a schedule; options that it doesn't have are left out.
+
+    So are extra headers, as with items: they may hold what whoever reads must not know.
+    """
+    spec = shown.spec
+    fields = {
+        "id": shown.id,
+        "key": shown.key,
+        "created": iso(shown.created),
+        "paused": shown.paused,
+        "schedule": shown.recurrence.expression,
+        "timezone": shown.recurrence.zone,
+        "nextRun": _iso(shown.next_run),
+        "lastRun": _iso(shown.last_run),
+        "queue": shown.queue,
+        "target": given({"url": spec.target, "method": spec.method}),
+        "type": "HTTP",
+        "payloadType": spec.content_type,
+        "retry": policy_fields(spec.retry) if spec.retry else None,
+        "timeout": spec.timeout,
+        "maxAge": spec.max_age,
+        "priority": shown.priority or None,
+        "eventType": spec.event_type,
+        **_recurrence_fields(shown.recurrence),
+    }
+    return with_payload(given(fields), spec)
+
+
+def preview(runs: Iterable[int]) -> bytes:
+    """Return the JSON of the next runs of an expression."""
+    return strict_json.dumps({"next": [iso(run) for run in runs]})
+
+
+def _recurrence_fields(recurrence: Recurrence) -> dict[str, Any]:
+    return {
+        "startsAt": _iso(recurrence.starts_at),
+        "endsAt": _iso(recurrence.ends_at),
+        "maxRuns": recurrence.max_runs,
+        "jitter": recurrence.jitter or None,
+        "misfire": recurrence.misfire if recurrence.misfire != "once" else None,
+        "overlap": recurrence.overlap if recurrence.overlap != "allow" else None,
+    }
+
+
+def _iso(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)

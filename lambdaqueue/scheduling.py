@@ -1,0 +1,288 @@
+"""The use cases around schedules: set, change, pause, resume, run, list, preview."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lambdaqueue.commands import Page
+from lambdaqueue.connection import Redis
+from lambdaqueue.errors import Conflict, NotFound
+from lambdaqueue.history import PAGE_BYTES, HistoryStore
+from lambdaqueue.ids import ALPHABET, CLOCK
+from lambdaqueue.job import Job, Spec
+from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
+from lambdaqueue.schedules import ScheduleChanged, ScheduleStore
+from lambdaqueue.store import JobStore
+from lambdaqueue.timetable import Timetable
+
+__all__ = ["ScheduleChange", "Scheduling", "Wanted", "minted_at"]
+
+CHANCE = 7
+"""Random characters of a schedule's id, behind its time."""
+
+CHUNK = 100
+"""Jobs that are read with one call."""
+
+
+def minted_at(schedule_id: str) -> int:
+    """Return the Unix ms at which `Scheduling.mint` made an id."""
+    return int(schedule_id[:CLOCK], 36)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A schedule as somebody wants it."""
+
+    queue: str
+    spec: Spec
+    recurrence: Recurrence
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleChange:
+    """A PATCH: fields of `Spec` and of `Recurrence` that are named change, the rest stays."""
+
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    recurrence: Mapping[str, Any] = field(default_factory=dict)
+    queue: str | None = None
+    priority: int | None = None
+
+
+class Scheduling:
+    """Everything that can be asked of schedules. `now` (Unix ms) replaces Redis' clock."""
+
+    def __init__(self, client: Redis, now: int | None = None) -> None:
+        self._schedules = ScheduleStore(client, now)
+        self._jobs = JobStore(client, now)
+        self._history = HistoryStore(client)
+
+    def mint(self) -> str:
+        """Return an id for a new schedule; by Redis' clock, so that they sort in their order."""
+        now, digits = self._schedules.clock(), ""
+        for _ in range(CLOCK):
+            now, digit = divmod(now, len(ALPHABET))
+            digits = ALPHABET[digit] + digits
+        return digits + "".join(secrets.choice(ALPHABET) for _ in range(CHANCE))
+
+    def set(
+        self, environment: str, key: str | None, wanted: Wanted, schedule_id: str | None = None
+    ) -> tuple[Schedule, bool]:
+        """Make a schedule, or make the one with `key` what is wanted; True when it is a new one.
+
+        One that is set again as it is keeps phase, next run and runs; only another expression,
+        zone or `startsAt` moves the phase. A new one gets `schedule_id`; where that is there
+        already, an earlier try of the same request has made it.
+
+        Raises:
+            InvalidRequest: it has no run in the future.
+        """
+        own_id = schedule_id or self.mint()
+        while True:
+            if key is not None:
+                known = self._schedules.read_by_key(environment, key)
+            else:
+                known = self._schedules.read(environment, schedule_id) if schedule_id else None
+            schedule = (
+                self._revised(known, wanted)
+                if known
+                else self._new(environment, own_id, key, wanted)
+            )
+            is_new = schedule.id == own_id
+            if known == schedule:
+                return schedule, is_new
+            try:
+                self._schedules.put(schedule, known.revision if known else 0)
+            except ScheduleChanged:
+                continue
+            return self.schedule(environment, schedule.id), is_new
+
+    def change(self, environment: str, schedule_id: str, change: ScheduleChange) -> Schedule:
+        """Change what is named; future jobs only.
+
+        Raises:
+            NotFound
+            InvalidRequest: it would have no run in the future.
+        """
+        while True:
+            known = self.schedule(environment, schedule_id)
+            wanted = Wanted(
+                queue=change.queue or known.queue,
+                spec=replace(known.spec, **change.spec),
+                recurrence=replace(known.recurrence, **change.recurrence),
+                priority=known.priority if change.priority is None else change.priority,
+            )
+            try:
+                self._schedules.put(self._revised(known, wanted), known.revision)
+            except ScheduleChanged:
+                continue
+            return self.schedule(environment, schedule_id)
+
+    def schedule(self, environment: str, schedule_id: str) -> Schedule:
+        """Return a schedule; raises NotFound."""
+        return _found(self._schedules.read(environment, schedule_id))
+
+    def by_key(self, environment: str, key: str) -> Schedule:
+        """Return the schedule with a unique key; raises NotFound."""
+        return _found(self._schedules.read_by_key(environment, key))
+
+    def schedules(self, environment: str, limit: int, cursor: str | None) -> Page[Schedule]:
+        """List an environment's schedules in the order of their making."""
+        return self._schedules.page(environment, limit, cursor)
+
+    def drop(self, environment: str, schedule_id: str) -> Schedule:
+        """Forget a schedule; jobs that it pushed go on. Raises NotFound."""
+        schedule = self.schedule(environment, schedule_id)
+        self._schedules.drop(environment, schedule_id)
+        return schedule
+
+    def pause(self, environment: str, schedule_id: str) -> Schedule:
+        """Let no run come until `resume`; what was missed meanwhile is not made up for."""
+        return self._toggle(environment, schedule_id, paused=True)
+
+    def resume(self, environment: str, schedule_id: str) -> Schedule:
+        """Go on with the next run after now."""
+        return self._toggle(environment, schedule_id, paused=False)
+
+    def run(self, environment: str, schedule_id: str, at: int | None = None) -> Job:
+        """Push one job now, beside the timetable.
+
+        `at` (Unix ms) is when the request was first tried: what it pushed is not pushed twice.
+
+        Raises:
+            NotFound
+            Conflict: its last job is unfinished, and it mustn't overlap.
+        """
+        while True:
+            schedule = self.schedule(environment, schedule_id)
+            run = self._schedules.clock() if at is None else at
+            try:
+                job_id = self._run_of(schedule, run) or self._schedules.run(schedule, run)
+            except ScheduleChanged:
+                continue
+            if job_id is None:
+                raise Conflict("the last job of this schedule is unfinished")
+            job = self._job(environment, job_id)
+            if job is None:
+                raise NotFound("the job has ended and left history already")
+            return job
+
+    def history(
+        self, environment: str, schedule_id: str, limit: int, cursor: str | None
+    ) -> Page[Job]:
+        """List the jobs that a schedule pushed, the newest run first, also those unfinished.
+
+        Those that left the history of their queue are left out. A page ends early when its
+        payloads grow too large.
+        """
+        self.schedule(environment, schedule_id)
+        before = None if cursor is None else int(cursor)
+        found = self._schedules.runs(environment, schedule_id, limit + 1, before)
+        rows: list[Job] = []
+        size = 0
+        for job, at in self._jobs_of(environment, found[:limit]):
+            rows.append(job)
+            size += len(job.spec.payload) + (len(job.result.body) if job.result else 0)
+            if size > PAGE_BYTES and at != found[-1][1]:
+                return Page(tuple(rows), str(at))
+        return Page(tuple(rows), str(found[limit - 1][1]) if len(found) > limit else None)
+
+    def preview(self, expression: str, zone: str, start: int | None, count: int) -> list[int]:
+        """Return the next runs of an expression after `start` (Unix ms), else after now.
+
+        Raises:
+            InvalidRequest
+        """
+        begin = self._schedules.clock() if start is None else start
+        return Timetable.parse(expression, zone).preview(begin, count, begin)
+
+    def _toggle(self, environment: str, schedule_id: str, *, paused: bool) -> Schedule:
+        while True:
+            known = self.schedule(environment, schedule_id)
+            if known.paused == paused:
+                return known
+            toggled = replace(known, paused=paused, next_run=None)
+            toggled = replace(toggled, next_run=_next_run(toggled, self._schedules.clock()))
+            try:
+                self._schedules.put(toggled, known.revision)
+            except ScheduleChanged:
+                continue
+            return self.schedule(environment, schedule_id)
+
+    def _new(self, environment: str, schedule_id: str, key: str | None, wanted: Wanted) -> Schedule:
+        now = self._schedules.clock()
+        anchor = wanted.recurrence.starts_at or now
+        return Schedule(
+            id=schedule_id,
+            environment=environment,
+            queue=wanted.queue,
+            spec=replace(wanted.spec, schedule_id=schedule_id, schedule_key=key),
+            recurrence=wanted.recurrence,
+            created=now,
+            anchor=anchor,
+            key=key,
+            priority=wanted.priority,
+            next_run=check_has_runs(wanted.recurrence, anchor, now),
+        )
+
+    def _revised(self, known: Schedule, wanted: Wanted) -> Schedule:
+        spec = replace(wanted.spec, schedule_id=known.id, schedule_key=known.key)
+        changed = replace(
+            known,
+            queue=wanted.queue,
+            spec=spec,
+            recurrence=wanted.recurrence,
+            priority=wanted.priority,
+        )
+        if wanted.recurrence == known.recurrence:
+            return changed
+        now = self._schedules.clock()
+        if wanted.recurrence.keeps_phase_of(known.recurrence):
+            return replace(changed, next_run=_next_run(changed, now))
+        anchor = wanted.recurrence.starts_at or now
+        check_has_runs(wanted.recurrence, anchor, now)
+        moved = replace(changed, anchor=anchor, next_run=None)
+        return replace(moved, next_run=_next_run(moved, now))
+
+    def _run_of(self, schedule: Schedule, at: int) -> str | None:
+        """Return the job that the schedule pushed for `at`."""
+        newest = self._schedules.runs(schedule.environment, schedule.id, 1, at + 1)
+        return next((job_id for job_id, run in newest if run == at), None)
+
+    def _jobs_of(
+        self, environment: str, runs: Sequence[tuple[str, int]]
+    ) -> Iterator[tuple[Job, int]]:
+        for start in range(0, len(runs), CHUNK):
+            chunk = runs[start : start + CHUNK]
+            unfinished = {job.id: job for job in self._jobs.read_many([each[0] for each in chunk])}
+            for job_id, at in chunk:
+                job = unfinished.get(job_id) or self._history.newest(environment, job_id)
+                if job is not None:
+                    yield job, at
+
+    def _job(self, environment: str, job_id: str) -> Job | None:
+        return self._jobs.read(job_id) or self._history.newest(environment, job_id)
+
+
+def _next_run(schedule: Schedule, now: int) -> int | None:
+    """Return when a changed schedule runs next.
+
+    A run that is due already stays so. A later `endsAt` or more `maxRuns` may let one go on that
+    had ended.
+    """
+    recurrence, stands_at = schedule.recurrence, schedule.next_run
+    if recurrence.max_runs is not None and schedule.runs >= recurrence.max_runs:
+        return None
+    if stands_at is not None and stands_at <= now:
+        is_bounded = recurrence.ends_at is not None and stands_at > recurrence.ends_at
+        return None if is_bounded else stands_at
+    return first_run(recurrence, schedule.anchor, now)
+
+
+def _found(schedule: Schedule | None) -> Schedule:
+    if schedule is None:
+        raise NotFound("there is no such schedule")
+    return schedule
