@@ -125,9 +125,9 @@ class Destination:
     """Where a target's URL leads.
 
     `host` is lower-case, an IPv6 address without brackets. `addresses` are those to dial without
-    a look-up; none when the name must be looked up. `loopback` says that loopback addresses may
-    be dialled; without it never. `endpoint` is the URL in one spelling without its query: what a
-    validation is remembered for.
+    a look-up; none when the name must be looked up. `loopback` tells that the rules for development
+    let it through. `endpoint` is the URL without its query, in one spelling for all; what a
+    validation is remembered for is the spelling that was given.
     """
 
     host: str

@@ -25,7 +25,7 @@ from lambdaqueue.errors import InvalidRequest, StorageFull, StorageUnavailable
 from lambdaqueue.job import Claim
 from lambdaqueue.legacy_signing import HEADER as V1_HEADER
 from lambdaqueue.outcome import Answer, ErrorClass
-from lambdaqueue.proofs import VALIDATION_HEADER, Proof, challenge, proven_by
+from lambdaqueue.proofs import NONCE_BYTES, VALIDATION_HEADER, Proof, challenge, proven_by
 from lambdaqueue.signing import Secret
 from lambdaqueue.targets import TargetRules, without_query
 from lambdaqueue.trust import Proved, Refused, TrustStore, Yours, digest
@@ -230,7 +230,9 @@ class Validator:
         What an answer means is looked up afterwards: somebody else's proof may stand against it.
         """
         environment, digests = question.environment, question.digests
-        headers = challenge(question.secrets, url, randomness.token_hex(16), int(time.time()))
+        headers = challenge(
+            question.secrets, url, randomness.token_hex(NONCE_BYTES), int(time.time())
+        )
         answer = await self._sender.send(_head(url, headers))
         if answer.failure is not None:
             await _patiently(lambda: self._store.give_up(environment, digests, who))
