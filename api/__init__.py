@@ -11,15 +11,18 @@ from werkzeug.routing import MapAdapter
 
 from api import (
     access,
+    callbacks,
     current,
     environment,
     errors,
+    executions,
     health,
     history,
     items,
     messages,
     queues,
     schedules,
+    services,
     timers,
     tokens,
 )
@@ -32,6 +35,9 @@ RESOURCES = (
     items,
     schedules,
     timers,
+    services,
+    executions,
+    callbacks,
     messages,
     queues,
     history,

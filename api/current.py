@@ -11,12 +11,15 @@ from flask import current_app, g, request
 from api.start import Start
 from lambdaqueue.administration import Administration
 from lambdaqueue.authentication import Authentication
+from lambdaqueue.callbacks import Callbacks
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect, scripts_of
+from lambdaqueue.executing import Executions
 from lambdaqueue.first_answers import FirstAnswers
 from lambdaqueue.identity import Actor, Identity
 from lambdaqueue.scheduling import Scheduling
 from lambdaqueue.service import Service
+from lambdaqueue.services import ServiceJobs
 from lambdaqueue.targets import TargetRules
 from lambdaqueue.timers import Timers
 
@@ -27,10 +30,12 @@ __all__ = [
     "address",
     "administration",
     "environment",
+    "executions",
     "identity",
     "parts",
     "scheduling",
     "service",
+    "service_jobs",
     "timers",
     "try_out",
 ]
@@ -55,6 +60,9 @@ class Parts:
     authentication: Authentication
     targets: TargetRules
     timers: Timers
+    service_jobs: ServiceJobs
+    executions: Executions
+    callbacks: Callbacks
     start: Start
     client: Redis
 
@@ -76,6 +84,9 @@ class Parts:
             authentication=Authentication(client),
             targets=settings.targets,
             timers=Timers(client),
+            service_jobs=ServiceJobs(client),
+            executions=Executions(client),
+            callbacks=Callbacks(client),
             start=Start(administration),
             client=client,
         )
@@ -112,6 +123,16 @@ def service() -> Service:
 def timers() -> Timers:
     """Return what this app knows of timers."""
     return parts().timers
+
+
+def service_jobs() -> ServiceJobs:
+    """Return what this app knows of service jobs."""
+    return parts().service_jobs
+
+
+def executions() -> Executions:
+    """Return what this app asks about executions."""
+    return parts().executions
 
 
 def scheduling() -> Scheduling:

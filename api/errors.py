@@ -10,18 +10,21 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from api.paths import misnamed_queue
+from api.service_paths import misnamed_service
 from lambdaqueue import strict_json
 from lambdaqueue.errors import (
     ConfigurationError,
     Conflict,
+    ExecutionOver,
     InvalidRequest,
     Issue,
     LambdaQueueError,
     NotFound,
+    RequestError,
     SecretUnreadable,
     StorageFull,
     StorageUnavailable,
-    TooManyRefusals,
+    TooManyRequests,
     UnreadableRequest,
 )
 
@@ -34,7 +37,8 @@ HTTP_ERRORS: Mapping[type[LambdaQueueError], tuple[int, str]] = {
     InvalidRequest: (422, "VALIDATION_ERROR"),
     NotFound: (404, "not_found"),
     Conflict: (409, "conflict"),
-    TooManyRefusals: (429, "too_many_requests"),
+    ExecutionOver: (410, "execution_over"),
+    TooManyRequests: (429, "too_many_requests"),
     StorageUnavailable: (503, StorageUnavailable.code),
     StorageFull: (503, StorageFull.code),
     SecretUnreadable: (503, SecretUnreadable.code),
@@ -51,6 +55,7 @@ STATUSES: Mapping[int, tuple[str, str, str]] = {
     406: ("not_acceptable", "Not acceptable", "Answers are JSON."),
     408: ("request_timeout", "Request timeout", "The request came too slowly."),
     409: ("conflict", "Conflict", "The object's state doesn't allow this."),
+    410: ("gone", "Gone", "The object has ended."),
     413: ("payload_too_large", "Payload too large", "The body is over the limit."),
     415: ("unsupported_media_type", "Unsupported media type", "The body's type is not taken here."),
     417: ("expectation_failed", "Expectation failed", "Only 100-continue can be expected."),
@@ -108,12 +113,12 @@ def _ours(error: LambdaQueueError) -> Response:
 
 def _patience(error: LambdaQueueError) -> dict[str, str]:
     """Return the headers that say when the same request may do better."""
-    if isinstance(error, TooManyRefusals):
+    if isinstance(error, TooManyRequests):
         # draft-ietf-httpapi-ratelimit-headers-10
         return {
             "Retry-After": str(error.after),
-            "RateLimit-Policy": f'"refusals";q={error.limit};w={error.window}',
-            "RateLimit": f'"refusals";r=0;t={error.after}',
+            "RateLimit-Policy": f'"{error.policy}";q={error.limit};w={error.window}',
+            "RateLimit": f'"{error.policy}";r=0;t={error.after}',
         }
     if isinstance(error, StorageUnavailable | SecretUnreadable):
         return {"Retry-After": str(error.retry_after)}
@@ -123,7 +128,7 @@ def _patience(error: LambdaQueueError) -> dict[str, str]:
 
 
 def _of_http(error: HTTPException) -> Response:
-    misnamed = misnamed_queue(request.path) if error.code == 404 else None
+    misnamed = _misnamed(request.path, error.code)
     if misnamed is not None:
         return _ours(misnamed)
     # What has no entry is a redirect to another spelling of the path: here no object has two.
@@ -134,6 +139,13 @@ def _of_http(error: HTTPException) -> Response:
         if name.lower() != "content-type":
             response.headers[name] = value
     return response
+
+
+def _misnamed(path: str, status: int | None) -> RequestError | None:
+    """Return what is wrong with the names in a path that no route has taken, or none as it is."""
+    if status == 404:
+        return misnamed_queue(path) or misnamed_service(path)
+    return misnamed_service(path) if status == 405 else None
 
 
 def _unexpected(error: Exception) -> Response:

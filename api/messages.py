@@ -14,8 +14,8 @@ from api.schemas import loaded
 from lambdaqueue import strict_json
 from lambdaqueue.commands import Push
 from lambdaqueue.identity import Scope
-from lambdaqueue.job import Message
 from lambdaqueue.messages import QUEUE, message_spec
+from lambdaqueue.spec import Message
 
 __all__ = ["blueprint"]
 

@@ -19,7 +19,8 @@ from api.schemas import BatchSchema, ChangeSchema, ItemSchema, field_loaded, loa
 from lambdaqueue import strict_json
 from lambdaqueue.commands import Change, Push
 from lambdaqueue.errors import InvalidRequest, Issue
-from lambdaqueue.job import DEFAULT_CONTENT_TYPE, Spec
+from lambdaqueue.execution import DEFAULT_HEARTBEAT, Terms
+from lambdaqueue.spec import DEFAULT_CONTENT_TYPE, Spec
 
 __all__ = [
     "DELIVERY_HEADERS",
@@ -29,6 +30,7 @@ __all__ = [
     "read_change",
     "read_payload",
     "read_push",
+    "read_terms",
     "read_traceparent",
 ]
 
@@ -46,6 +48,8 @@ DELIVERY_HEADERS: Mapping[str, tuple[str, Written]] = {
     "HTTP_X_LQ_MAX_AGE": ("maxAge", "number"),
     "HTTP_X_LQ_PRIORITY": ("priority", "number"),
     "HTTP_X_LQ_EVENT_TYPE": ("eventType", "text"),
+    "HTTP_X_LQ_ASYNC": ("async", "number"),
+    "HTTP_X_LQ_HEARTBEAT": ("heartbeat", "number"),
 }
 """What a push has in common with everything else that says what to deliver and how."""
 
@@ -78,6 +82,7 @@ SPEC_FIELDS = frozenset(
         "timeout",
         "max_age",
         "event_type",
+        "terms",
     }
 )
 PER_ITEM = frozenset({"payload", "key", "delay", "on"})
@@ -130,6 +135,7 @@ def read_change(body: Mapping[str, Any], max_payload: int) -> Change:
     """
     values = loaded(CHANGE, body)
     read_payload(values, max_payload)
+    read_terms(values)
     spec, push = _split(values)
     _check_times(push)
     return Change(spec=spec, **push)
@@ -149,6 +155,19 @@ def read_payload(values: dict[str, Any], limit: int) -> None:
         values["payload"] = _payload(values["payload"], encoding, kind or "", limit)
     elif encoding is not None:
         raise InvalidRequest.of("payloadEncoding", "alone", "needs a payload")
+
+
+def read_terms(values: dict[str, Any]) -> None:
+    """Put the terms that an async job's times stand for in their place.
+
+    `values` are fields of a schema that were loaded; None takes the terms away.
+    """
+    heartbeat = values.pop("heartbeat", None)
+    if "ttl" in values:
+        ttl = values.pop("ttl")
+        values["terms"] = None if ttl is None else Terms(ttl, heartbeat or DEFAULT_HEARTBEAT)
+    if heartbeat is not None and values.get("terms") is None:
+        raise InvalidRequest.of("heartbeat", "alone", "needs async")
 
 
 class _BatchReader:
@@ -197,7 +216,9 @@ class _BatchReader:
 
 
 def _options(given: Mapping[str, Any]) -> Options:
-    return _split(loaded(ITEM, given))
+    values = loaded(ITEM, given)
+    read_terms(values)
+    return _split(values)
 
 
 def _split(values: dict[str, Any]) -> Options:

@@ -1,8 +1,4 @@
-"""What the API answers: jobs, history, queues and what manages them, exactly as documented.
-
-A job's payload goes into the answer as the bytes that were pushed, when they are JSON: neither
-numbers nor spacing change on the way. That is why these functions return bytes.
-"""
+"""What the API answers: jobs, history, queues and what manages them, exactly as documented."""
 
 from __future__ import annotations
 
@@ -10,8 +6,9 @@ import base64
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from api.bodies import is_json
+from api.payload_render import with_payload
 from lambdaqueue import strict_json
+from lambdaqueue.attempt_log import Attempt
 from lambdaqueue.commands import (
     AuditEntry,
     EnvironmentInfo,
@@ -21,10 +18,10 @@ from lambdaqueue.commands import (
     Readiness,
     SecretInfo,
 )
-from lambdaqueue.errors import RequestError
+from lambdaqueue.execution import Final, Terms
 from lambdaqueue.identity import Scope, Token, TokenInfo
 from lambdaqueue.instants import iso
-from lambdaqueue.job import Attempt, Job, Result, Spec
+from lambdaqueue.job import Job, Result
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret
 
@@ -42,8 +39,8 @@ __all__ = [
     "queue_secret",
     "readiness",
     "secret",
+    "terms_fields",
     "token",
-    "with_payload",
 ]
 
 T = TypeVar("T")
@@ -65,6 +62,8 @@ def entry(job: Job) -> bytes:
     fields["attempts"] = [_attempt(each) for each in job.attempts]
     if job.result is not None:
         fields["result"] = _result(job.result)
+    if job.final is not None:
+        fields["callback"] = _callback(job.final)
     return with_payload(fields, job.spec)
 
 
@@ -194,6 +193,11 @@ def policy_fields(policy: RetryPolicy) -> dict[str, Any]:
     return given(shown | policy.to_json())
 
 
+def terms_fields(terms: Terms | None) -> dict[str, int]:
+    """Return what was agreed with the endpoint of an async job; nothing of another."""
+    return {} if terms is None else {"async": terms.ttl, "heartbeat": terms.heartbeat}
+
+
 def _item_fields(job: Job) -> dict[str, Any]:
     spec = job.spec
     fields: dict[str, Any] = {
@@ -218,6 +222,11 @@ def _item_fields(job: Job) -> dict[str, Any]:
         fields["occurrence"] = job.occurrence
     if job.pending:
         fields["pending"] = True
+    fields |= terms_fields(spec.terms)
+    if job.awaiting_since is not None:
+        fields["startedAt"] = iso(job.awaiting_since)
+    if job.progress is not None:
+        fields["progress"] = job.progress
     if job.error is not None:
         fields["error"] = job.error
     if job.attempts:
@@ -253,32 +262,16 @@ def _result(result: Result) -> dict[str, Any]:
     )
 
 
-def with_payload(fields: dict[str, Any], spec: Spec) -> bytes:
-    """Return the JSON of `fields` and of how the payload is shown, if there is one."""
-    payload = spec.payload
-    if not payload:
-        return strict_json.dumps(fields)
-    encoding, shown = _payload(payload, spec.content_type)
-    fields["payloadEncoding"] = encoding
-    return strict_json.dumps(fields)[:-1] + b',"payload":' + shown + b"}"
-
-
-def _payload(payload: bytes, content_type: str) -> tuple[str, bytes]:
-    """Return how the payload is shown (`json`, `text` or `base64`), and its JSON."""
-    if is_json(content_type) and _is_strict_json(payload):
-        return "json", payload
-    try:
-        return "text", strict_json.dumps(payload.decode())
-    except UnicodeDecodeError:
-        return "base64", strict_json.dumps(base64.b64encode(payload).decode())
-
-
-def _is_strict_json(payload: bytes) -> bool:
-    try:
-        strict_json.parse(payload)
-    except RequestError:
-        return False
-    return True
+def _callback(final: Final) -> dict[str, Any]:
+    return given(
+        {
+            "status": final.status,
+            "summary": final.summary,
+            "state": final.state,
+            "error": final.error,
+            "correlationId": final.correlation_id,
+        }
+    )
 
 
 def _iso(ms: int | None) -> str | None:

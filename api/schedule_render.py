@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from api.render import given, policy_fields, with_payload
+from api.payload_render import with_payload
+from api.render import given, policy_fields, terms_fields
 from lambdaqueue import strict_json
 from lambdaqueue.instants import iso
 from lambdaqueue.schedule import Recurrence, Schedule
@@ -37,6 +38,7 @@ def schedule(shown: Schedule) -> bytes:
         "maxAge": spec.max_age,
         "priority": shown.priority or None,
         "eventType": spec.event_type,
+        **terms_fields(spec.terms),
         **_recurrence_fields(shown.recurrence),
     }
     return with_payload(given(fields), spec)

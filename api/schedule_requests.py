@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from api.option_headers import OptionHeaders, given_headers
-from api.pushes import DELIVERY_HEADERS, SPEC_FIELDS, read_payload
+from api.pushes import DELIVERY_HEADERS, SPEC_FIELDS, read_payload, read_terms
 from api.schemas import ScheduleChangeSchema, ScheduleSchema, loaded
 from lambdaqueue.errors import InvalidRequest
-from lambdaqueue.job import Spec
 from lambdaqueue.schedule import Recurrence
 from lambdaqueue.scheduling import ScheduleChange, Wanted
+from lambdaqueue.spec import Spec
 from lambdaqueue.timetable import Timetable
 
 __all__ = ["HEADERS", "WantedSchedule", "read_change", "read_headers", "read_json"]
@@ -83,6 +83,7 @@ def read_change(body: Mapping[str, Any], max_payload: int) -> ScheduleChange:
     """Return the change that a PATCH asks for."""
     values = loaded(CHANGE, body)
     read_payload(values, max_payload)
+    read_terms(values)
     return ScheduleChange(
         spec=_spec(values),
         recurrence=_recurrence(values),
@@ -91,7 +92,8 @@ def read_change(body: Mapping[str, Any], max_payload: int) -> ScheduleChange:
     )
 
 
-def _wanted(values: Mapping[str, Any]) -> WantedSchedule:
+def _wanted(values: dict[str, Any]) -> WantedSchedule:
+    read_terms(values)
     recurrence = Recurrence(**_recurrence(values))
     # The core reads both together, so their errors come after those of the single fields.
     Timetable.parse(recurrence.expression, recurrence.zone)

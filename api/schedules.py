@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from flask import Blueprint, Response, current_app
 
 from api import render, schedule_render
 from api.access import needs
 from api.answers import answer, read_query
 from api.bodies import content_type, read_body, read_object
-from api.current import environment, parts, scheduling, service
-from api.idempotency import read_idempotency
+from api.current import environment, scheduling, service
+from api.idempotency import Reply, once, read_idempotency
 from api.schedule_requests import HEADERS, WantedSchedule, read_change, read_headers, read_json
 from api.schemas import PreviewQuery, RunsQuery, SchedulesQuery
-from lambdaqueue.commands import Idempotency
-from lambdaqueue.errors import Conflict, InvalidRequest, NotFound, RequestError
+from lambdaqueue.errors import InvalidRequest, NotFound
 from lambdaqueue.identity import Scope
 from lambdaqueue.schedule import Schedule
 from lambdaqueue.scheduling import minted_at
@@ -34,11 +31,6 @@ SCHEDULES_QUERY = SchedulesQuery()
 RUNS_QUERY = RunsQuery()
 PREVIEW_QUERY = PreviewQuery()
 
-IN_WORK = 10_000
-"""ms for which an unanswered request may still be in work; later it is gone on with."""
-
-Reply = tuple[bytes, int]
-
 
 @blueprint.post("")
 @needs(Scope.PUSH)
@@ -49,7 +41,7 @@ def create() -> Response:
     payload = read_body(_max_payload())
     asked, idempotency = read_headers(media_type, payload), read_idempotency(payload)
     with HEADERS.named():
-        return _once(idempotency, lambda own_id: _set(asked, own_id))
+        return once(idempotency, lambda own_id: _set(asked, own_id))
 
 
 @blueprint.put(BY_KEY)
@@ -126,7 +118,7 @@ def run(schedule_id: str | None = None, key: str | None = None) -> Response:
         at = minted_at(own_id) if own_id else None
         return render.item(scheduling().run(environment(), known.id, at)), 201
 
-    return _once(read_idempotency(), push)
+    return once(read_idempotency(), push)
 
 
 @blueprint.get("/<schedule_id>/history")
@@ -147,7 +139,7 @@ def _named(schedule_id: str | None, key: str | None) -> Schedule:
 def _set_from_json(key: str | None) -> Response:
     body = read_object(_max_body())
     asked = read_json(body.value, _max_payload(), key)
-    return _once(read_idempotency(body.raw), lambda own_id: _set(asked, own_id))
+    return once(read_idempotency(body.raw), lambda own_id: _set(asked, own_id))
 
 
 def _set(asked: WantedSchedule, own_id: str | None) -> Reply:
@@ -166,28 +158,6 @@ def _check_target(queue: str, target: str | None) -> None:
         default = None
     if default is None:
         raise InvalidRequest([NO_TARGET])
-
-
-def _once(idempotency: Idempotency | None, carry_out: Callable[[str | None], Reply]) -> Response:
-    """Carry a request out, or give its first answer again.
-
-    `carry_out` gets the id that every try of the request works with, None without a key.
-    """
-    if idempotency is None:
-        return answer(*carry_out(None))
-    answers, new_id = parts().first_answers, scheduling().mint()
-    known = answers.begin(environment(), idempotency, new_id)
-    if known.status is not None:
-        return answer(known.body, known.status, replayed=True)
-    if known.id != new_id and minted_at(new_id) - minted_at(known.id) < IN_WORK:
-        raise Conflict("the first request with this Idempotency-Key is still in work")
-    try:
-        body, status = carry_out(known.id)
-    except RequestError:
-        answers.forget(environment(), idempotency)
-        raise
-    answers.finish(environment(), idempotency, status, body)
-    return answer(body, status)
 
 
 def _max_payload() -> int:

@@ -63,6 +63,8 @@ __all__ = [
 ]
 
 TIMEOUT_BOUNDS = (1_000, 900_000)
+TTL_BOUNDS = (1_000, MAX_DELAY)
+HEARTBEAT_BOUNDS = (5_000, 3_600_000)
 HISTORY_LIMIT_MAX = 2_000_000
 MAX_CURSOR = 512
 
@@ -144,6 +146,8 @@ class DeliverySchema(Strict):
     max_age = Whole(1, MAX_DELAY, data_key="maxAge")
     priority = Whole(0, 9)
     event_type = Text(0, 128, data_key="eventType")
+    ttl = Whole(*TTL_BOUNDS, data_key="async")
+    heartbeat = Whole(*HEARTBEAT_BOUNDS)
 
 
 class ItemSchema(DeliverySchema):
@@ -196,6 +200,8 @@ class ScheduleChangeSchema(ScheduleSchema):
     timeout = Whole(*TIMEOUT_BOUNDS, allow_none=True)
     max_age = Whole(1, MAX_DELAY, allow_none=True, data_key="maxAge")
     event_type = Text(0, 128, allow_none=True, data_key="eventType")
+    ttl = Whole(*TTL_BOUNDS, allow_none=True, data_key="async")
+    heartbeat = Whole(*HEARTBEAT_BOUNDS, allow_none=True)
     starts_at = Time(allow_none=True, data_key="startsAt")
     ends_at = Time(allow_none=True, data_key="endsAt")
     max_runs = Whole(1, MAX_RUNS, allow_none=True, data_key="maxRuns")

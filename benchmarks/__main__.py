@@ -18,7 +18,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import latency, lateness, memory, million, push, schedules, slow, throughput
+from benchmarks import (
+    executions,
+    latency,
+    lateness,
+    memory,
+    million,
+    push,
+    schedules,
+    slow,
+    throughput,
+)
 from benchmarks.context import Context
 from benchmarks.figures import Figure, table, write_json
 from benchmarks.processes import ROOT, BenchmarkFailed
@@ -35,6 +45,7 @@ BENCHMARKS: Mapping[str, Callable[[Context], Sequence[Figure]]] = {
     "memory": memory.measure,
     "million": million.measure,
     "schedules": schedules.measure,
+    "executions": executions.measure,
 }
 
 RESULTS = ROOT / "benchmarks" / "results"

@@ -10,7 +10,7 @@ from benchmarks.context import Context
 from benchmarks.figures import Figure, at_least, at_most
 from benchmarks.rig import BATCH, ENVIRONMENT, PAYLOAD, Rig, SinkProcess, running_sink
 from lambdaqueue.commands import Push
-from lambdaqueue.job import Spec
+from lambdaqueue.spec import Spec
 
 __all__ = ["measure"]
 

@@ -11,7 +11,7 @@ from benchmarks.rig import ACTOR, BATCH, ENVIRONMENT, PAYLOAD, Rig
 from lambdaqueue import keys
 from lambdaqueue.commands import Push
 from lambdaqueue.connection import Scripts
-from lambdaqueue.job import Spec
+from lambdaqueue.spec import Spec
 
 __all__ = ["measure"]
 

@@ -13,7 +13,7 @@ from benchmarks.processes import Process, cpu_us, until
 from benchmarks.rig import BATCH, ENVIRONMENT, PAYLOAD, Rig, SinkProcess, running_sink
 from benchmarks.throughput import Run, deliver_backlog
 from lambdaqueue.commands import Push
-from lambdaqueue.job import Spec
+from lambdaqueue.spec import Spec
 
 __all__ = ["measure"]
 

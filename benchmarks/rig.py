@@ -19,9 +19,9 @@ from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect
 from lambdaqueue.embedded import EmbeddedRedis
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Spec
 from lambdaqueue.service import Service
 from lambdaqueue.signing import Secret
+from lambdaqueue.spec import Spec
 from lambdaqueue.vault import Vault
 
 __all__ = [

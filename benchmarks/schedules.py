@@ -13,9 +13,9 @@ from benchmarks.processes import Process, cpu_us, until
 from benchmarks.rig import ACTOR, ENVIRONMENT, PAYLOAD, Rig
 from lambdaqueue import keys
 from lambdaqueue.ids import CLOCK
-from lambdaqueue.job import Spec
 from lambdaqueue.schedule import Recurrence, Schedule
 from lambdaqueue.schedules import ScheduleStore
+from lambdaqueue.spec import Spec
 
 __all__ = ["measure"]
 

@@ -17,9 +17,10 @@ import redis.asyncio
 from lambdaqueue import keys
 from lambdaqueue.connection import AsyncScripts, translated
 from lambdaqueue.errors import WorkerDeclaredDead
-from lambdaqueue.job import Claim, Seals, Spec
+from lambdaqueue.job import Claim, Seals
 from lambdaqueue.messages import SUCCESS as MESSAGE_SUCCESS
 from lambdaqueue.queue_settings import DEFAULT_TIMEOUT, Policies
+from lambdaqueue.spec import Spec
 
 __all__ = ["LEASE", "SILENCE", "AttemptStore", "Claimed", "Kind", "Settlement"]
 
@@ -46,6 +47,7 @@ class Kind(StrEnum):
     """How an attempt ended for the store: see `settle.lua`."""
 
     COMPLETED = "completed"
+    STARTED = "started"
     RETRY = "retry"
     FAILED = "failed"
     RELEASED = "released"
@@ -185,6 +187,23 @@ class AttemptStore:
         self._settles += 1
         return [status == b"settled" for status in answer]
 
+    async def register(self, claim: Claim, digest: str) -> bytes | None:
+        """Let the callback token with `digest` count for an attempt that is about to be sent.
+
+        Returns what the last success of its service job has left, JSON or empty; None where it
+        must not be sent: it is no longer ours, or a callback shows that it runs already.
+
+        Raises:
+            StorageUnavailable, StorageFull
+        """
+        terms, run = claim.spec.terms, claim.spec.service
+        assert terms is not None
+        service_job = "" if run is None else f"{run.service}/{run.job}"
+        status, *left = await self._scripts.run(
+            "invoke", [], claim.id, claim.token, digest, terms.ttl, terms.heartbeat, service_job
+        )
+        return left[0] if status == b"registered" else None
+
     async def leave(self) -> bool:
         """Go for good; False if jobs are still held: then others take them over after a while."""
         answer = await self._scripts.run("leave", self._keys(), self.incarnation)
@@ -259,4 +278,5 @@ def _claim(row: Sequence[bytes], now: int, shared: dict[bytes, tuple[Policies, S
         attempts_log=fields.get(b"log", b""),
         # Whoever gets a plain message need not prove anything, if the operator allows that.
         seals=seals if spec.message is None else replace(seals, unvalidated=True),
+        occurrence=fields[b"occurrence"].decode() if b"occurrence" in fields else None,
     )

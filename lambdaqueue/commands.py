@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from lambdaqueue.job import Job, Place, Spec, State
+from lambdaqueue.job import Job, Place, State
 from lambdaqueue.queue_settings import QueueSettings
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret
+from lambdaqueue.spec import Spec
 
 __all__ = [
     "AuditEntry",

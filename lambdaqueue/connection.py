@@ -34,6 +34,7 @@ __all__ = [
     "Scripts",
     "connect",
     "connect_async",
+    "redis_clock",
     "scripts_of",
     "translated",
 ]
@@ -102,6 +103,19 @@ def translated() -> Iterator[None]:
 def scripts_of(client: Redis) -> Scripts:
     """Return what calls the scripts over `client`: one for all stores that share it."""
     return _scripts.setdefault(client, Scripts(client))
+
+
+def redis_clock(client: Redis, now: int | None = None) -> int:
+    """Return Redis' time in Unix ms, or `now` in its place.
+
+    Raises:
+        StorageUnavailable
+    """
+    if now is not None:
+        return now
+    with translated():
+        seconds, micros = client.time()
+    return int(seconds * 1_000 + micros // 1_000)
 
 
 class Scripts:

@@ -17,7 +17,14 @@ from lambdaqueue.legacy_signing import sign_v1
 from lambdaqueue.messages import as_message
 from lambdaqueue.signing import Secret, sign
 
-__all__ = ["MAX_HEADERS", "MAX_HEADERS_BYTES", "USER_AGENT", "check_extra_headers", "headers_for"]
+__all__ = [
+    "MAX_HEADERS",
+    "MAX_HEADERS_BYTES",
+    "USER_AGENT",
+    "callback_headers",
+    "check_extra_headers",
+    "headers_for",
+]
 
 MAX_HEADERS = 50
 MAX_HEADERS_BYTES = 8_192
@@ -95,6 +102,17 @@ def _plain_headers(
     if spec.headers:
         headers.extend(spec.headers.items())
     return headers
+
+
+def callback_headers(claim: Claim, url: str) -> list[tuple[str, str]]:
+    """Return what an endpoint is told that is to call back at `url`."""
+    terms = claim.spec.terms
+    assert terms is not None
+    return [
+        ("x-lq-callback-url", url),
+        ("x-lq-async", str(terms.ttl)),
+        ("x-lq-heartbeat", str(terms.heartbeat)),
+    ]
 
 
 def check_extra_headers(headers: Mapping[str, object]) -> None:

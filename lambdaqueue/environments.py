@@ -11,7 +11,7 @@ import redis
 
 from lambdaqueue import keys
 from lambdaqueue.commands import AuditEntry, EnvironmentInfo, Page
-from lambdaqueue.connection import scripts_of, translated
+from lambdaqueue.connection import redis_clock, scripts_of, translated
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.identity import Actor
 from lambdaqueue.retry import RetryPolicy
@@ -43,11 +43,7 @@ class EnvironmentStore:
 
     def clock(self) -> int:
         """Return Redis' time in Unix ms."""
-        if self.now is not None:
-            return self.now
-        with translated():
-            seconds, micros = self._client.time()
-        return int(seconds * 1_000 + micros // 1_000)
+        return redis_clock(self._client, self.now)
 
     # Making, reading, changing
 

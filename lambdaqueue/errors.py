@@ -7,7 +7,9 @@ LambdaQueueError
 │   ├── InvalidRequest      422  readable, but a field breaks a rule (see .issues)
 │   ├── NotFound            404  no such object, or not yours
 │   ├── Conflict            409  not in the state the object is in now
-│   └── TooManyRefusals     429  wait, and come back with a valid token
+│   ├── ExecutionOver       410  the execution, or this attempt of it, has ended: stop working
+│   └── TooManyRequests     429  wait, then send the same request again
+│       └── TooManyRefusals 429  wait, and come back with a valid token
 ├── StorageUnavailable      503  wait, then send the same request again
 │   └── StorageFull         503  wait until the operator has made room
 ├── SecretUnreadable        503  the operator must give the right master key
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 __all__ = [
     "ConfigurationError",
     "Conflict",
+    "ExecutionOver",
     "InvalidRequest",
     "Issue",
     "LambdaQueueError",
@@ -31,6 +34,7 @@ __all__ = [
     "StorageFull",
     "StorageUnavailable",
     "TooManyRefusals",
+    "TooManyRequests",
     "UnreadableRequest",
     "WorkerDeclaredDead",
 ]
@@ -90,14 +94,33 @@ class Conflict(RequestError):
     """Raised when the object is in a state that doesn't allow what was asked."""
 
 
-class TooManyRefusals(RequestError):
-    """Raised when an address sent too many bad tokens; another try makes sense in `after` s."""
+class ExecutionOver(RequestError):
+    """Raised when a callback comes for an execution, or an attempt of one, that has ended."""
 
-    def __init__(self, limit: int, window: int, after: int) -> None:
-        super().__init__("too many requests without a valid token")
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The job execution status is {status}")
+
+
+class TooManyRequests(RequestError):
+    """Raised when there were `limit` requests within `window` s; try again in `after` s.
+
+    `policy` is a short name for what is limited.
+    """
+
+    def __init__(self, policy: str, limit: int, window: int, after: int) -> None:
+        super().__init__(f"at most {limit} in {window} s")
+        self.policy = policy
         self.limit = limit
         self.window = window
         self.after = after
+
+
+class TooManyRefusals(TooManyRequests):
+    """Raised when an address sent too many bad tokens."""
+
+    def __init__(self, limit: int, window: int, after: int) -> None:
+        super().__init__("refusals", limit, window, after)
+        self.args = ("too many requests without a valid token",)
 
 
 class StorageUnavailable(LambdaQueueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import redis
@@ -42,6 +42,27 @@ class HistoryStore:
             return None
         entry, _, queue = found.decode().partition(" ")
         return self._entry(environment, queue, entry)
+
+    def newest_of(self, environment: str, job_ids: Sequence[str]) -> list[Job]:
+        """Return the newest entries of jobs, of those that have one, in order."""
+        if not job_ids:
+            return []
+        with translated():
+            found: Any = self._client.hmget(keys.ended(environment), list(job_ids))
+            places = [each.decode().partition(" ") for each in found if each]
+            pipeline = self._client.pipeline(transaction=False)
+            for entry, _, queue in places:
+                pipeline.xrange(
+                    keys.history(environment, queue, entry[0]), entry[1:], entry[1:], count=1
+                )
+            entries = pipeline.execute()
+        queues = {queue for _, _, queue in places}
+        policies = {queue: self._policies(environment, queue) for queue in queues}
+        return [
+            Job.from_entry(queue, entry, rows[0][1], policies[queue])
+            for (entry, _, queue), rows in zip(places, entries, strict=True)
+            if rows
+        ]
 
     def newest_by_key(self, environment: str, queue: str, key: str) -> Job | None:
         """Return the newest entry with that unique key, or None."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 
-__all__ = ["created_at", "environment_of", "is_job_id", "new_environment"]
+__all__ = ["clock_part", "created_at", "environment_of", "event_ms", "is_job_id", "new_environment"]
 
 CLOCK, COUNTER = 9, 4
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -30,6 +30,20 @@ def environment_of(job_id: str) -> str:
 def created_at(job_id: str) -> int:
     """Return the Unix ms at which `job_id` was minted."""
     return int(job_id[:CLOCK], 36)
+
+
+def clock_part(at: int) -> str:
+    """Return what the ids begin with that are minted at `at` (Unix ms)."""
+    digits, at = "", min(at, len(ALPHABET) ** CLOCK - 1)
+    for _ in range(CLOCK):
+        at, digit = divmod(at, len(ALPHABET))
+        digits = ALPHABET[digit] + digits
+    return digits
+
+
+def event_ms(occurrence: str | None, due: int) -> int:
+    """Return the Unix ms of the occurrence that a job was pushed for; without one its `due`."""
+    return due if occurrence is None else int(occurrence.rpartition("_")[2])
 
 
 def new_environment() -> str:

@@ -1,32 +1,33 @@
 """The job: what is to be delivered, how far it has come, and the states it may take.
 
-`Spec` is what the user asked for; `Job` is what became of it. Both are frozen. How they are
-written to Redis is known here and, for the fields that decide something, in `scripts/`.
+`Spec` (see spec.py) is what the user asked for; `Job` is what became of it. Both are frozen. How
+they are written to Redis is known there, here and, for the fields that decide something, in
+`scripts/`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from lambdaqueue import ids
+from lambdaqueue.attempt_log import Attempt, read_log
+from lambdaqueue.execution import ExecutionStatus, Final
 from lambdaqueue.queue_settings import Policies
 from lambdaqueue.retry import RetryPolicy
+from lambdaqueue.spec import Spec
 from lambdaqueue.statuses import StatusRange
 
 __all__ = [
     "TRANSITIONS",
-    "Attempt",
     "Claim",
     "Job",
-    "Message",
     "Place",
     "Result",
     "Seals",
-    "Spec",
     "State",
 ]
 
@@ -56,8 +57,16 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.RUNNING: frozenset(
         {State.PENDING, State.RETRY, State.COMPLETED, State.FAILED, State.CANCELLED}
     ),
+    # RETRY -> COMPLETED: what was taken for a failed start ended its execution all the same.
     State.RETRY: frozenset(
-        {State.PENDING, State.RETRY, State.RUNNING, State.CANCELLED, State.FAILED}
+        {
+            State.PENDING,
+            State.RETRY,
+            State.RUNNING,
+            State.COMPLETED,
+            State.CANCELLED,
+            State.FAILED,
+        }
     ),
     State.COMPLETED: frozenset(),
     State.FAILED: frozenset(),
@@ -65,136 +74,6 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 }
 """Every arrow of the state machine; the scripts and the diagram in docs/architecture.md agree
 with it (tests/store/test_transitions.py)."""
-
-LOGGED = 20
-"""How many attempts of a job are remembered; `reclaim.lua` knows the number too."""
-
-ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-"""`json.dumps` with these options would build an encoder for each call."""
-
-DEFAULT_CONTENT_TYPE = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What makes a job a direct message (see `messages.py`): the name in its headers, and the
-    number of the attempt that it begins with."""
-
-    name: str
-    first: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What to deliver and how; options that are None are the queue's or the environment's.
-
-    `timeout` and `max_age` are milliseconds. `payload` is sent exactly as it is.
-    """
-
-    payload: bytes = b""
-    content_type: str = DEFAULT_CONTENT_TYPE
-    target: str | None = None
-    method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    retry: RetryPolicy | None = None
-    timeout: int | None = None
-    max_age: int | None = None
-    event_type: str | None = None
-    traceparent: str | None = None
-    schedule_id: str | None = None
-    schedule_key: str | None = None
-    message: Message | None = None
-
-    @property
-    def skipped(self) -> int:
-        """Attempts that others made before: the store's numbers are less by so many."""
-        return 0 if self.message is None else self.message.first - 1
-
-    def pack(self) -> bytes:
-        """Return the stored form: one line of JSON with the options that are given, then the
-        payload. (JSON has no raw line feed, so the first one ends the options.)"""
-        options: dict[str, Any] = {}
-        if self.content_type != DEFAULT_CONTENT_TYPE:
-            options["contentType"] = self.content_type
-        if self.method != "POST":
-            options["method"] = self.method
-        if self.retry is not None:
-            options["retry"] = self.retry.to_json()
-        for name, value in (
-            ("target", self.target),
-            ("headers", dict(self.headers) or None),
-            ("timeout", self.timeout),
-            ("maxAge", self.max_age),
-            ("eventType", self.event_type),
-            ("traceparent", self.traceparent),
-            ("scheduleId", self.schedule_id),
-            ("scheduleKey", self.schedule_key),
-            ("message", self.message and [self.message.name, self.message.first]),
-        ):
-            if value is not None:
-                options[name] = value
-        head = ENCODE(options) if options else ""
-        return head.encode() + b"\n" + self.payload
-
-    @classmethod
-    def unpack(cls, stored: bytes) -> Spec:
-        """Rebuild what `pack` wrote; the payload may have been left out."""
-        head, _, payload = stored.partition(b"\n")
-        options = json.loads(head) if head else {}
-        retry, message = options.get("retry"), options.get("message")
-        return cls(
-            payload=payload,
-            content_type=options.get("contentType", DEFAULT_CONTENT_TYPE),
-            target=options.get("target"),
-            method=options.get("method", "POST"),
-            headers=options.get("headers", {}),
-            retry=None if retry is None else RetryPolicy.from_json(retry),
-            timeout=options.get("timeout"),
-            max_age=options.get("maxAge"),
-            event_type=options.get("eventType"),
-            traceparent=options.get("traceparent"),
-            schedule_id=options.get("scheduleId"),
-            schedule_key=options.get("scheduleKey"),
-            message=None if message is None else Message(*message),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One HTTP call that has ended. `started_at` is Unix ms, `duration` ms."""
-
-    number: int
-    started_at: int
-    duration: int
-    status: int | None = None
-    error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the stored form; `reclaim.lua` writes the same."""
-        stored: dict[str, Any] = {"n": self.number, "at": self.started_at, "ms": self.duration}
-        if self.status is not None:
-            stored["s"] = self.status
-        if self.error is not None:
-            stored["e"] = self.error
-        return stored
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Attempt:
-        """Rebuild what `to_json` wrote."""
-        return cls(stored["n"], stored["at"], stored["ms"], stored.get("s"), stored.get("e"))
-
-
-def read_log(stored: bytes, skipped: int = 0) -> tuple[Attempt, ...]:
-    """Return the attempts of a stored log, oldest first, numbered from behind those `skipped`."""
-    made = [Attempt.from_json(each) for each in json.loads(stored)] if stored else []
-    return tuple(replace(each, number=each.number + skipped) if skipped else each for each in made)
-
-
-def extend_log(stored: bytes, attempt: Attempt) -> str:
-    """Return the stored log with `attempt` at its end, cut to the last `LOGGED`."""
-    log = json.loads(stored) if stored else []
-    log.append(attempt.to_json())
-    return ENCODE(log[-LOGGED:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +92,7 @@ class Result:
             stored["type"] = self.content_type
         if self.truncated:
             stored["truncated"] = True
-        return ENCODE(stored)
+        return json.dumps(stored, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
     def read(cls, stored: bytes, body: bytes) -> Result | None:
@@ -222,6 +101,10 @@ class Result:
             return None
         values = json.loads(stored)
         return cls(values["status"], values.get("type"), body, values.get("truncated", False))
+
+
+LATE = ("heartbeat_missed", "callback_timeout")
+"""The errors of executions that nobody has ended."""
 
 
 class Place(StrEnum):
@@ -239,6 +122,10 @@ class Job:
 
     `version` is the newest one asked for: while an older one runs, `pending` is true and
     `spec`, `due_at` and `priority` are already the new one's.
+
+    Of an execution: `awaiting_since` is when its service began, `heard_at` when its newest
+    heartbeat came, `progress` a percentage, `final` what ended it, `tokens` the digests of its
+    callback tokens, the newest last, `retry_of` the execution that it repeats.
     """
 
     id: str
@@ -261,6 +148,30 @@ class Job:
     ended_at: int | None = None
     result: Result | None = None
     occurrence: str | None = None
+    awaiting_since: int | None = None
+    heard_at: int | None = None
+    progress: float | None = None
+    final: Final | None = None
+    tokens: tuple[str, ...] = ()
+    retry_of: str | None = None
+
+    @property
+    def event_ms(self) -> int:
+        """Unix ms of the occurrence that it was pushed for; else when it was first due."""
+        return ids.event_ms(self.occurrence, self.first_due_at)
+
+    @property
+    def execution_status(self) -> ExecutionStatus:
+        """How far it has come as an execution."""
+        if self.state is State.COMPLETED:
+            return ExecutionStatus.SUCCESS
+        if self.state is State.CANCELLED:
+            return ExecutionStatus.CANCELLED
+        if self.state is State.FAILED:
+            late = (self.error or "").startswith(LATE)
+            return ExecutionStatus.TIMEOUT if late else ExecutionStatus.FAIL
+        begun = self.awaiting_since is not None
+        return ExecutionStatus.RUNNING if begun else ExecutionStatus.INVOKED
 
     @classmethod
     def from_fields(cls, job_id: str, fields: Mapping[bytes, bytes], policies: Policies) -> Job:
@@ -291,6 +202,11 @@ class Job:
             error=attempts[-1].error if attempts and state is State.RETRY else None,
             target=spec.target or policies.settings.target,
             occurrence=_text(fields, b"occurrence"),
+            awaiting_since=_number(fields, b"awaiting"),
+            heard_at=_number(fields, b"heard"),
+            progress=json.loads(fields[b"progress"]) if b"progress" in fields else None,
+            tokens=_tokens(fields),
+            retry_of=_text(fields, b"retry_of"),
         )
 
     @classmethod
@@ -321,6 +237,12 @@ class Job:
             ended_at=int(fields[b"ended"]),
             result=Result.read(fields.get(b"result", b""), fields.get(b"body", b"")),
             occurrence=_text(fields, b"occurrence"),
+            awaiting_since=_number(fields, b"awaiting"),
+            heard_at=_number(fields, b"heard"),
+            progress=json.loads(fields[b"progress"]) if b"progress" in fields else None,
+            final=Final.unpack(fields[b"final"]) if b"final" in fields else None,
+            tokens=_tokens(fields),
+            retry_of=_text(fields, b"retry_of"),
         )
 
 
@@ -365,11 +287,17 @@ class Claim:
     expires_at: int | None = None
     attempts_log: bytes = b""
     seals: Seals = Seals()
+    occurrence: str | None = None
 
     @property
     def message_id(self) -> str:
         """The `webhook-id`: the same on every attempt of this version."""
         return f"{self.id}_{self.version}"
+
+    @property
+    def event_ms(self) -> int:
+        """Unix ms of the occurrence that it was pushed for; else when it was first due."""
+        return ids.event_ms(self.occurrence, self.first_due_at)
 
     @property
     def max_attempts(self) -> int:
@@ -379,3 +307,13 @@ class Claim:
 
 def _text(fields: Mapping[bytes, bytes], name: bytes) -> str | None:
     return fields[name].decode() if name in fields else None
+
+
+def _number(fields: Mapping[bytes, bytes], name: bytes) -> int | None:
+    return int(fields[name]) if name in fields else None
+
+
+def _tokens(fields: Mapping[bytes, bytes]) -> tuple[str, ...]:
+    """Return the digests of the tokens that count no more, then that of the one that does."""
+    known = fields.get(b"tokens", b"") + b" " + fields.get(b"callback", b"")
+    return tuple(known.decode().split())

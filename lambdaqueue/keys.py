@@ -1,8 +1,9 @@
 """Every Redis key, named once: its type, its lifetime, and what it holds.
 
-`E` is an environment's id, `Q` a queue's name (no colon in either), `S` a schedule's id, `C` a
-collection of schedules (`schedules`, `periodic`, `timers`), `W` a worker's incarnation.
-A *queue ref* is `E:Q`. The scripts build the same names in `scripts/shared/names.lua`;
+`E` is an environment's id, `Q` a queue's name (no colon in either), `S` a schedule's id (a service
+job's is `service/job`), `C` a collection of schedules (`schedules`, `periodic`, `timers`,
+`services`), `W` a worker's incarnation. A *queue ref* is `E:Q`. The scripts build the same names in
+`scripts/shared/names.lua`;
 `inspect.lua` knows their invariants.
 
 Shared by all environments; the first nine are always KEYS[1..9] of a script (see `GLOBAL`):
@@ -22,6 +23,8 @@ Shared by all environments; the first nine are always KEYS[1..9] of a script (se
 | rq:suspended            | string | RQ's                  | exists while `rq suspend` holds       |
 
 | lq:due_schedules        | zset   | while schedules run   | `E:S` -> ms of its next run           |
+| lq:deadlines            | zset   | while jobs await      | queue ref -> ms, no later than the    |
+|                         |        | callbacks             | soonest deadline of its awaiting jobs |
 | lq:environments         | set    | for ever              | ids of all environments               |
 | lq:names                | hash   | for ever              | an environment's name -> its id       |
 | lq:tokens               | hash   | for ever              | a token's id -> its environment's id  |
@@ -35,7 +38,8 @@ One for each worker, request or RQ job:
 | lq:worker:W             | hash   | life + 1 h            | slots, suspect, numbers and answers   |
 |                         |        |                       | of the last claim and settle, dead    |
 | lq:held:W               | zset   | while W holds jobs    | job id -> lease clock when it runs out|
-| lq:request:R            | string | 120 s                 | the answer to request id R            |
+| lq:request:R            | string | 120 s, 24 h where a   | the answer to request id R            |
+|                         |        | client asks again     |                                       |
 | rq:job:<id>_<admission> | hash   | while in line/started | what RQ and its tools see             |
 
 One for each environment:
@@ -52,6 +56,11 @@ One for each environment:
 | lq:E:queues             | zset   | the environment's     | names of its queues, score 0          |
 | lq:E:ended              | hash   | as its entries        | job id -> its newest history entry    |
 | lq:E:idempotent:H       | hash   | 24 h                  | fingerprint and answer for a key      |
+| lq:E:executions         | zset   | unfinished, and as    | ids of the executions of all service  |
+|                         |        | their entries         | jobs, score 0                         |
+| lq:E:executions:P       | zset   | unfinished, and as    | the same of a service, or of one job  |
+|                         |        | their entries         |                                       |
+| lq:E:retried            | hash   | as its entries        | ended execution -> its newest retry   |
 
 One for each queue or job:
 
@@ -62,6 +71,9 @@ One for each queue or job:
 |                         |        | a timer's: until it   | of any collection                     |
 |                         |        | has fired             |                                       |
 | lq:E:schedule_runs:S    | zset   | as its schedule       | job id -> ms of its run, newest 1 000 |
+| lq:E:unfinished:S       | set    | while they run        | ids of a service job's unfinished     |
+|                         |        |                       | executions: the lock of an exclusive  |
+| lq:E:last_success:S     | string | as the service job    | what its last success left, JSON      |
 | lq:E:queue:Q            | hash   | until it is deleted   | settings, counters, window, levels,   |
 |                         |        |                       | its own secret (sealed), last error   |
 | lq:E:payloads:Q         | hash   | as its jobs           | job id -> packed Spec; `id+` the next |
@@ -69,6 +81,8 @@ One for each queue or job:
 | lq:E:keys:Q             | hash   | as its jobs           | unique key -> job id                  |
 | lq:E:waiting:Q:L        | zset   | as its jobs           | job id -> due ms; L is a priority     |
 |                         |        |                       | 0..9, or `s` for suspects             |
+| lq:E:awaiting:Q         | zset   | as its jobs           | job id -> ms of its deadline, while a |
+|                         |        |                       | callback is to end it                 |
 | lq:E:history:Q:c, :f    | stream | limits of the queue   | successes; failures and cancellations |
 | lq:E:latest:Q           | hash   | as its entries        | unique key -> newest history entry    |
 | lq:E:job:<id>           | hash   | until the job ends    | the job's truth, see scripts          |
@@ -90,13 +104,17 @@ __all__ = [
     "Collection",
     "all_tokens",
     "audit",
+    "awaiting",
+    "deadlines",
     "ended",
     "environment",
     "environments",
+    "executions",
     "held",
     "history",
     "idempotent",
     "job",
+    "last_success",
     "latest",
     "line",
     "names",
@@ -106,9 +124,11 @@ __all__ = [
     "queues",
     "refused",
     "request",
+    "retried",
     "target",
     "token_uses",
     "tokens",
+    "unfinished",
     "unique",
     "validating",
     "vault",
@@ -126,6 +146,7 @@ names = "lq:names"
 all_tokens = "lq:tokens"
 vault = "lq:vault"
 due_schedules = "lq:due_schedules"
+deadlines = "lq:deadlines"
 
 GLOBAL: Sequence[str] = (
     "lq:seq",
@@ -141,7 +162,7 @@ GLOBAL: Sequence[str] = (
 
 DEFAULT_ENVIRONMENT = "1"
 
-Collection = Literal["schedules", "periodic", "timers"]
+Collection = Literal["schedules", "periodic", "timers", "services"]
 """Schedules of one kind; those of two kinds know nothing of each other."""
 
 COLLECTIONS: Sequence[Collection] = get_args(Collection)
@@ -217,6 +238,26 @@ def unique(env: str, name: str) -> str:
 
 def waiting(env: str, name: str, level: str) -> str:
     return f"lq:{env}:waiting:{name}:{level}"
+
+
+def awaiting(env: str, name: str) -> str:
+    return f"lq:{env}:awaiting:{name}"
+
+
+def executions(env: str, scope: str = "") -> str:
+    return f"lq:{env}:executions:{scope}" if scope else f"lq:{env}:executions"
+
+
+def retried(env: str) -> str:
+    return f"lq:{env}:retried"
+
+
+def unfinished(env: str, service_job: str) -> str:
+    return f"lq:{env}:unfinished:{service_job}"
+
+
+def last_success(env: str, service_job: str) -> str:
+    return f"lq:{env}:last_success:{service_job}"
 
 
 def history(env: str, name: str, kind: str) -> str:

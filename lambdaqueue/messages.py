@@ -6,8 +6,8 @@ the one it begins with. The store counts its own from 1; whoever reads it adds `
 
 from __future__ import annotations
 
-from lambdaqueue.job import Message, Spec
 from lambdaqueue.retry import RetryPolicy
+from lambdaqueue.spec import Message, Spec
 from lambdaqueue.statuses import StatusRange
 
 __all__ = ["ATTEMPTS", "POLICY", "QUEUE", "SUCCESS", "TIMEOUT", "as_message", "message_spec"]

@@ -20,8 +20,10 @@ __all__ = [
     "ErrorClass",
     "Failed",
     "Retry",
+    "explain",
     "http_class",
     "judge",
+    "presentable",
 ]
 
 MAX_ERROR = 200
@@ -46,6 +48,7 @@ class ErrorClass(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     CANCELLED = "cancelled"
+    FAIL = "fail"
     HEARTBEAT_MISSED = "heartbeat_missed"
     CALLBACK_TIMEOUT = "callback_timeout"
     EXCLUSIVE_LOCK = "exclusive_lock"
@@ -120,8 +123,10 @@ EXPLANATIONS: Mapping[str, str] = {
 }
 """What to say of a failure that came without a detail."""
 
-# Queries and userinfo of URLs, tokens and signature secrets: a transport may quote them.
-CONFIDENTIAL = re.compile(r"(?<=://)[^\s/?#@]*@|(?<=\S)\?\S+|\b(?:whsec|lqk)_\S+")
+# Queries and userinfo of URLs, tokens, signature and callback secrets: others may quote them.
+CONFIDENTIAL = re.compile(
+    r"(?<=://)[^\s/?#]*@|(?<=\S)\?\S+|\b(?:whsec|lqk)_\S+|\b[0-9a-z]{14,29}_[A-Za-z0-9_-]{43}"
+)
 
 
 def judge(claim: Claim, answer: Answer, now: int, chance: float) -> Delivered | Retry | Failed:
@@ -136,7 +141,7 @@ def judge(claim: Claim, answer: Answer, now: int, chance: float) -> Delivered | 
         return Failed(error)
     at = _next_attempt(claim, answer, now, chance)
     if claim.expires_at is not None and at > claim.expires_at:
-        expired = _compose(ErrorClass.EXPIRED, f"no time is left for a retry after {error}")
+        expired = explain(ErrorClass.EXPIRED, f"no time is left for a retry after {error}")
         return Failed(expired, cause=error)
     return Retry(at, error)
 
@@ -160,16 +165,16 @@ def _next_attempt(claim: Claim, answer: Answer, now: int, chance: float) -> int:
 
 def _error(claim: Claim, answer: Answer) -> str:
     if answer.failure is not None:
-        text = _presentable(answer.detail) or _explanation(claim, answer.failure)
-        return _compose(answer.failure, text)
+        text = presentable(answer.detail) or _explanation(claim, answer.failure)
+        return explain(answer.failure, text)
     if answer.status is None:
-        return _compose(ErrorClass.BAD_RESPONSE, EXPLANATIONS[ErrorClass.BAD_RESPONSE])
+        return explain(ErrorClass.BAD_RESPONSE, EXPLANATIONS[ErrorClass.BAD_RESPONSE])
     text = f"the endpoint answered {answer.status}"
     if 300 <= answer.status <= 399:
         text += "; redirects are not followed"
     if _asks_for_no_retry(answer):
         text += " and asked for no retry"
-    return _compose(http_class(answer.status), text)
+    return explain(http_class(answer.status), text)
 
 
 def _explanation(claim: Claim, failure: str) -> str:
@@ -178,12 +183,13 @@ def _explanation(claim: Claim, failure: str) -> str:
     return EXPLANATIONS.get(failure, "the attempt failed")
 
 
-def _compose(error_class: str, text: str) -> str:
+def explain(error_class: str, text: str) -> str:
+    """Return an error as it's stored and shown: its class, then why, cut where it's long."""
     error = f"{error_class}: {text}"
     return error if len(error) <= MAX_ERROR else error[: MAX_ERROR - 1] + "…"
 
 
-def _presentable(detail: str) -> str:
+def presentable(detail: str) -> str:
     """Blank what is confidential or can't be printed in a text that others wrote."""
     printable = "".join(c if c.isprintable() else " " for c in detail[:MAX_DETAIL])
     return " ".join(CONFIDENTIAL.sub("[hidden]", printable).split())

@@ -55,15 +55,20 @@ def remove_environment(
     actor = Actor(environment, by)
     queues, jobs = QueueStore(client), JobStore(client)
     for queue in list(Upkeep(client).queues(environment)):
-        cancelled = 0
+        cancelled: set[str] = set()
         # Gone already: somebody else removes it too, or the answer to our own call got lost.
         with suppress(NotFound):
             queues.pause(actor, queue)
             for job_id in _unfinished(jobs, environment, queue):
-                cancelled += jobs.cancel(environment, "", job_id, "") is not None
-            _until_idle(queues, environment, queue, sleep)
+                if jobs.cancel(environment, "", job_id, "") is not None:
+                    cancelled.add(job_id)
+            for _ in _until_idle(queues, environment, queue, sleep):
+                # Also those that a webhook has started which was still out.
+                for job_id in jobs.awaiting(environment, queue):
+                    if jobs.cancel_at_once(job_id) is not None:
+                        cancelled.add(job_id)
             queues.drop(actor, queue)
-        yield f"queue {queue} removed, {cancelled} jobs cancelled"
+        yield f"queue {queue} removed, {len(cancelled)} jobs cancelled"
     store.erase(environment, name)
     yield "environment removed"
 
@@ -91,11 +96,14 @@ def _unfinished(jobs: JobStore, environment: str, queue: str) -> Iterator[str]:
             before = chunk
 
 
-def _until_idle(queues: QueueStore, environment: str, queue: str, sleep: Sleep) -> None:
+def _until_idle(queues: QueueStore, environment: str, queue: str, sleep: Sleep) -> Iterator[None]:
+    """Wait for attempts that are out; yields before each look."""
     deadline = time.monotonic() + PATIENCE
+    yield
     while (info := queues.info(environment, queue)) is not None and info.running + info.waiting:
         if time.monotonic() > deadline:
             raise Conflict(
                 f"{info.running} attempts of queue {queue} are still out; call this again later"
             )
         sleep(LOOK_EVERY)
+        yield

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from lambdaqueue.errors import InvalidRequest
-from lambdaqueue.job import Spec
+from lambdaqueue.spec import Spec
 from lambdaqueue.timetable import Timetable
 
 __all__ = ["Occurrence", "Recurrence", "Round", "Schedule", "check_has_runs", "first_run", "plan"]
@@ -73,8 +73,8 @@ class Schedule:
 
     `anchor` is where the grid of plain intervals begins: `startsAt`, or else the creation.
     `runs` counts the occurrences that were pushed but those by hand, `last_run` is the newest of
-    all. `notes` is what
-    a timer's owner asked for and nothing here depends on.
+    all. `notes` is what the owner of a timer or service job asked for and nothing here depends on.
+    `exclusive`: an execution of a service job fails while another one is unfinished.
     """
 
     id: str
@@ -92,6 +92,7 @@ class Schedule:
     runs: int = 0
     revision: int = 1
     notes: str = ""
+    exclusive: bool = False
 
     @property
     def shown_as(self) -> str:

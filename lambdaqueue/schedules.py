@@ -10,10 +10,10 @@ import redis
 
 from lambdaqueue import keys
 from lambdaqueue.commands import Page
-from lambdaqueue.connection import scripts_of, translated
+from lambdaqueue.connection import redis_clock, scripts_of, translated
 from lambdaqueue.errors import InvalidRequest, NotFound
-from lambdaqueue.job import Spec
 from lambdaqueue.schedule import Recurrence, Round, Schedule
+from lambdaqueue.spec import Spec
 from lambdaqueue.store import request_id
 
 __all__ = ["Due", "ScheduleChanged", "ScheduleStore", "Unreadable"]
@@ -70,11 +70,7 @@ class ScheduleStore:
 
     def clock(self) -> int:
         """Return Redis' time in Unix ms."""
-        if self.now is not None:
-            return self.now
-        with translated():
-            seconds, micros = self._client.time()
-        return int(seconds * 1_000 + micros // 1_000)
+        return redis_clock(self._client, self.now)
 
     def read(self, environment: str, schedule_id: str) -> Schedule | None:
         """Return a schedule, or None."""
@@ -128,6 +124,7 @@ class ScheduleStore:
             "paused": int(schedule.paused) or "",
             "collection": "" if self._collection == "schedules" else self._collection,
             "notes": schedule.notes,
+            "exclusive": int(schedule.exclusive) or "",
         }
         row = self._scripts.run(
             "set_schedule",
@@ -157,6 +154,29 @@ class ScheduleStore:
             found: Any = self._client.zrangebylex(name, "-", "+", 0, most)
         return [schedule_id.decode() for schedule_id in found]
 
+    def ids_of(self, environment: str, unique_keys: Sequence[str]) -> list[str]:
+        """Return the ids of the schedules with these unique keys, sorted."""
+        if not unique_keys:
+            return []
+        with translated():
+            name = keys.schedule_keys(environment, self._collection)
+            found: Any = self._client.hmget(name, list(unique_keys))
+        return sorted({schedule_id.decode() for schedule_id in found if schedule_id})
+
+    def ids_with(self, environment: str, prefix: str, after: str, count: int) -> list[str]:
+        """Return ids that begin with `prefix`, sorted, from behind `after`."""
+        start = f"({after}" if after else f"[{prefix}" if prefix else "-"
+        end = f"({prefix}\xff" if prefix else "+"
+        with translated():
+            found: Any = self._client.zrangebylex(
+                keys.schedules(environment, self._collection),
+                start,
+                end.encode("latin-1"),
+                0,
+                count,
+            )
+        return [schedule_id.decode() for schedule_id in found]
+
     def drop(self, environment: str, schedule_id: str) -> None:
         """Forget a schedule; raises NotFound."""
         row = self._scripts.run(
@@ -168,6 +188,7 @@ class ScheduleStore:
                 keys.schedule_keys(environment, self._collection),
                 keys.due_schedules,
                 keys.schedule_runs(environment, schedule_id),
+                keys.last_success(environment, schedule_id),
             ],
             environment,
             schedule_id,
@@ -273,6 +294,7 @@ def _schedule(ref: str, row: Sequence[bytes]) -> Schedule:
         runs=int(stored.get(b"runs", 0)),
         revision=int(stored[b"revision"]),
         notes=stored.get(b"notes", b"").decode(),
+        exclusive=stored.get(b"exclusive") == b"1",
     )
 
 

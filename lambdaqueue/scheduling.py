@@ -11,10 +11,11 @@ from lambdaqueue.commands import Page
 from lambdaqueue.connection import Redis
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.history import PAGE_BYTES, HistoryStore
-from lambdaqueue.ids import ALPHABET, CLOCK
-from lambdaqueue.job import Job, Spec
+from lambdaqueue.ids import ALPHABET, CLOCK, clock_part
+from lambdaqueue.job import Job
 from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
 from lambdaqueue.schedules import ScheduleChanged, ScheduleStore
+from lambdaqueue.spec import Spec
 from lambdaqueue.store import JobStore
 from lambdaqueue.timetable import Timetable
 
@@ -62,10 +63,7 @@ class Scheduling:
 
     def mint(self) -> str:
         """Return an id for a new schedule; by Redis' clock, so that they sort in their order."""
-        now, digits = self._schedules.clock(), ""
-        for _ in range(CLOCK):
-            now, digit = divmod(now, len(ALPHABET))
-            digits = ALPHABET[digit] + digits
+        digits = clock_part(self._schedules.clock())
         return digits + "".join(secrets.choice(ALPHABET) for _ in range(CHANCE))
 
     def set(

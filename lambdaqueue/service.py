@@ -118,6 +118,8 @@ class Service:
         self._own(environment, item_id)
         while True:
             job = _found(self._jobs.read(item_id))
+            if job.spec.service is not None:
+                raise Conflict("an execution is as its service job was: change that")
             try:
                 return self._jobs.change(
                     job,
@@ -183,7 +185,8 @@ class Service:
             raise InvalidRequest.of("cursor", "invalid_cursor", "must come from an earlier page")
         after_active, level_from, due_from, after_id = match.groups("")
         if not level_from:
-            for job_id in self._jobs.active(environment, queue):
+            active = {*self._jobs.active(environment, queue)}
+            for job_id in sorted(active.union(self._jobs.awaiting(environment, queue))):
                 if job_id > after_active:
                     yield job_id, f"a.{job_id}"
         if state is State.RUNNING:

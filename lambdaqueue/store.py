@@ -16,8 +16,9 @@ from lambdaqueue import ids, keys
 from lambdaqueue.commands import Idempotency, Push, Pushed
 from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
-from lambdaqueue.job import Job, Place, Spec, State
+from lambdaqueue.job import Job, Place, State
 from lambdaqueue.queue_settings import Policies
+from lambdaqueue.spec import Spec
 
 __all__ = ["JobStore", "TargetMissing", "VersionChanged", "request_id"]
 
@@ -119,6 +120,13 @@ class JobStore:
         job = _job(row)
         return job if job.state is State.RUNNING else replace(job, state=State.CANCELLED)
 
+    def cancel_at_once(self, job_id: str) -> Job | None:
+        """End a job whatever it does; returns it, cancelled, or None when there is none."""
+        row = self._scripts.run(
+            "cancel", [keys.request(request_id())], self._now(), job_id, "", "", "at once"
+        )
+        return None if row[0] == b"absent" else replace(_job(row), state=State.CANCELLED)
+
     def change(
         self, job: Job, spec: Spec, *, delay: int | None, on: int | None, priority: int
     ) -> Job:
@@ -186,6 +194,15 @@ class JobStore:
                 keys.waiting(environment, queue, level), start, "+inf", 0, count, withscores=True
             )
         return [(job_id.decode(), int(due)) for job_id, due in rows]
+
+    def awaiting(self, environment: str, queue: str) -> list[str]:
+        """Return the ids of a queue's jobs that await a callback, sorted.
+
+        All of them: their places move with each heartbeat, so pages could not be cut by these.
+        """
+        with translated():
+            found: Any = self._client.zrange(keys.awaiting(environment, queue), 0, -1)
+        return sorted(job_id.decode() for job_id in found)
 
     def _now(self) -> str:
         return "" if self.now is None else str(self.now)

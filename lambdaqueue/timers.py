@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from lambdaqueue.connection import Redis
 from lambdaqueue.errors import NotFound
 from lambdaqueue.ids import ALPHABET
-from lambdaqueue.job import Spec
 from lambdaqueue.schedule import Recurrence, Schedule
 from lambdaqueue.schedules import ScheduleChanged, ScheduleStore
+from lambdaqueue.spec import Spec
 from lambdaqueue.timetable import parse_interval
 
 __all__ = ["DEFAULT_EVERY", "QUEUE", "Timer", "TimerSpec", "Timers"]

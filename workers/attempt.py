@@ -1,51 +1,19 @@
-"""The two ends of an attempt: what is sent for a claim, and what its answer means."""
+"""What is to be committed for an attempt: what its answer means, or that none was made."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from typing import Literal
 
+from lambdaqueue.attempt_log import Attempt, extend_log
 from lambdaqueue.attempts import Kind, Settlement
-from lambdaqueue.envelope import headers_for
-from lambdaqueue.job import Attempt, Claim, Result, extend_log
-from lambdaqueue.outcome import Answer, Delivered, ErrorClass, Retry, judge
-from workers.sender import Outgoing, Sender
-from workers.validation import Voucher
+from lambdaqueue.job import Claim, Result
+from lambdaqueue.outcome import Answer, Delivered, Retry, judge
 
-__all__ = ["attempt", "conclude", "put_off", "returned"]
+__all__ = ["conclude", "put_off", "returned"]
 
 
 PUT_OFF = 60_000
 """ms until a job is tried again that could not be signed."""
-
-
-async def attempt(claim: Claim, sender: Sender, voucher: Voucher) -> Answer:
-    """Make the one call of this attempt, to an endpoint that proved whose it is.
-
-    What finding that out took is part of the answer's duration, not of the call's deadline.
-
-    Raises:
-        SecretUnreadable: what signs can't be opened here.
-    """
-    if claim.target is None:
-        return Answer(failure=ErrorClass.NO_TARGET)
-    began = time.monotonic()
-    trust = await voucher.vouch(claim, claim.target)
-    waited = int((time.monotonic() - began) * 1_000)
-    if isinstance(trust, Answer):
-        return replace(trust, duration=waited)
-    answer = await sender.send(
-        Outgoing(
-            url=claim.target,
-            method=claim.spec.method,
-            headers=headers_for(claim, trust.secrets, int(time.time() * 1_000), trust.v1),
-            body=claim.spec.payload,
-            timeout=claim.timeout,
-            keep=claim.result_bytes,
-        )
-    )
-    return replace(answer, duration=answer.duration + waited) if waited else answer
 
 
 def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
@@ -56,7 +24,9 @@ def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
     """
     now = claim.started_at + answer.duration
     verdict = judge(claim, answer, now, chance)
-    kind, delay, error, cause = Kind.COMPLETED, 0, "", None
+    # Who is to call back has only begun.
+    kind = Kind.COMPLETED if claim.spec.terms is None else Kind.STARTED
+    delay, error, cause = 0, "", None
     if isinstance(verdict, Retry):
         kind, delay, error = Kind.RETRY, max(0, verdict.at - now), verdict.error
         cause = error

@@ -14,10 +14,10 @@ from lambdaqueue.attempts import AttemptStore, Kind, Settlement
 from lambdaqueue.errors import SecretUnreadable, StorageUnavailable, WorkerDeclaredDead
 from lambdaqueue.job import Claim
 from lambdaqueue.outcome import Answer, ErrorClass
-from workers.attempt import attempt, conclude, put_off, returned
+from workers.attempt import conclude, put_off, returned
+from workers.caller import Caller
+from workers.invoking import NotToBeSent
 from workers.pulse import GIVE_UP, Pulse
-from workers.sender import Sender
-from workers.validation import Voucher
 
 __all__ = ["ANSWER_WITHIN", "Courier"]
 
@@ -44,16 +44,14 @@ class Courier:
     def __init__(
         self,
         store: AttemptStore,
-        sender: Sender,
-        voucher: Voucher,
+        caller: Caller,
         *,
         slots: int,
         grace: float,
         burst: bool = False,
     ) -> None:
         self._store = store
-        self._sender = sender
-        self._voucher = voucher
+        self._caller = caller
         self._slots = slots
         self._grace = grace
         self._burst = burst
@@ -94,8 +92,7 @@ class Courier:
             return False
         finally:
             self._pulse.stop()
-            await self._voucher.close()
-            await self._sender.close()
+            await self._caller.close()
 
     def stop(self) -> None:
         """Claim nothing more, finish what is out, then end `run`; a second call cuts it short."""
@@ -106,8 +103,8 @@ class Courier:
 
     def stop_attempt(self, job_id: str) -> None:
         """End a call that is out, as its operator asked: the job has FAILED, `cancelled`."""
-        if job_id in self._out:
-            claim, task = self._out.pop(job_id)
+        for claim, task in [each for each in self._out.values() if each[0].id == job_id]:
+            del self._out[claim.token]
             task.cancel()
             self._conclude(claim, Answer(failure=ErrorClass.CANCELLED))
 
@@ -168,7 +165,7 @@ class Courier:
             if self._stopping:
                 self._finished.append(returned(claim, Kind.UNSENT))
             else:
-                self._out[claim.id] = (claim, asyncio.create_task(self._attempt(claim)))
+                self._out[claim.token] = (claim, asyncio.create_task(self._attempt(claim)))
 
     async def _rest(self) -> None:
         """Sleep until an outcome is there, a slot is free and a job ready, or a pause is over."""
@@ -202,11 +199,18 @@ class Courier:
 
     async def _attempt(self, claim: Claim) -> None:
         try:
-            answer = await attempt(claim, self._sender, self._voucher)
+            answer = await self._caller.call(claim)
         except SecretUnreadable as error:
             log.error("secret_unreadable environment=%s: %s", claim.environment, error)
-            if self._out.pop(claim.id, None):
+            if self._out.pop(claim.token, None):
                 self._finish(put_off(claim, f"{ErrorClass.UNVERIFIED}: {error}"))
+            return
+        except (NotToBeSent, StorageUnavailable) as error:
+            # That a callback came first is no trouble.
+            level = logging.DEBUG if isinstance(error, NotToBeSent) else logging.WARNING
+            log.log(level, "not_sent id=%s: %s", claim.id, type(error).__name__)
+            if self._out.pop(claim.token, None):
+                self._finish(returned(claim, Kind.UNSENT))
             return
         except Exception as error:
             # A mistake of ours must not take the other calls with it; history will tell.
@@ -214,7 +218,7 @@ class Courier:
             answer = Answer(
                 failure=ErrorClass.BAD_RESPONSE, detail=f"internal error: {type(error).__name__}"
             )
-        if self._out.pop(claim.id, None):
+        if self._out.pop(claim.token, None):
             self._conclude(claim, answer)
 
     def _conclude(self, claim: Claim, answer: Answer) -> None:
@@ -281,7 +285,7 @@ class Courier:
 
     def _held(self) -> list[str]:
         settled = [each.claim.id for each in (*self._finished, *self._settling)]
-        return [*self._out, *settled]
+        return [*(claim.id for claim, _ in self._out.values()), *settled]
 
     def _exhausted(self) -> bool:
         idle = not self._out and not self._finished and self._settler is None
@@ -289,8 +293,10 @@ class Courier:
 
     def _count(self, settlement: Settlement, accepted: bool) -> None:
         if not accepted:
-            log.warning("outcome_refused id=%s: the job is no longer ours", settlement.claim.id)
-        elif settlement.kind is Kind.COMPLETED:
+            # A callback may have ended the job before its webhook was answered.
+            level = logging.WARNING if settlement.claim.spec.terms is None else logging.DEBUG
+            log.log(level, "outcome_refused id=%s: no longer ours", settlement.claim.id)
+        elif settlement.kind in (Kind.COMPLETED, Kind.STARTED):
             self.delivered += 1
         elif settlement.kind in (Kind.FAILED, Kind.RETRY):
             self.failed += 1

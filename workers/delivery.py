@@ -22,7 +22,9 @@ from lambdaqueue.attempts import AttemptStore
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, RedisError, connect, connect_async
 from lambdaqueue.errors import StorageUnavailable
+from workers.caller import Caller
 from workers.courier import ANSWER_WITHIN, Courier
+from workers.invoking import TokenInvoker
 from workers.outbound import open_outbound
 from workers.process import configure_logging, new_event_loop
 
@@ -76,10 +78,11 @@ class DeliveryWorker(BaseWorker):
         client = connect_async(self._settings, answer_within=ANSWER_WITHIN)
         self._loop = asyncio.get_running_loop()
         sender, validator = open_outbound(self._settings, client, slots)
+        store = AttemptStore(client, rq_worker=self.name, slots=slots)
+        invoker = TokenInvoker(store, self._settings.public_url)
         self._courier = Courier(
-            AttemptStore(client, rq_worker=self.name, slots=slots),
-            sender,
-            validator,
+            store,
+            Caller(sender, validator, invoker),
             slots=slots,
             grace=self._settings.grace,
             burst=burst,

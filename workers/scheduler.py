@@ -14,8 +14,10 @@ from typing import Any, Protocol
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect, translated
 from lambdaqueue.errors import StorageUnavailable
+from lambdaqueue.executions import ExecutionStore
 from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.upkeep import ALARM, Upkeep
+from workers.expiring import Expiring
 from workers.firing import Firing
 from workers.housekeeping import Housekeeping
 from workers.process import configure_logging
@@ -102,6 +104,7 @@ def main() -> int:
     duties: list[Duty] = [
         Waking(upkeep),
         Firing(ScheduleStore(client)),
+        Expiring(ExecutionStore(client)),
         Reclaiming(upkeep),
         Sweeping(upkeep),
     ]

@@ -13,17 +13,17 @@ import random
 from collections.abc import Sequence
 
 from lambdaqueue.administration import Administration
-from lambdaqueue.attempts import BEAT_EVERY, AttemptStore, Settlement
+from lambdaqueue.attempts import BEAT_EVERY, AttemptStore, Kind, Settlement
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect, connect_async
 from lambdaqueue.errors import LambdaQueueError, SecretUnreadable
 from lambdaqueue.job import Claim
 from lambdaqueue.outcome import ErrorClass
-from workers.attempt import attempt, conclude, put_off
+from workers.attempt import conclude, put_off, returned
+from workers.caller import Caller
+from workers.invoking import NotToBeSent, TokenInvoker
 from workers.outbound import open_outbound
 from workers.process import new_event_loop
-from workers.sender import CurlSender
-from workers.validation import Validator
 
 __all__ = ["deliver"]
 
@@ -48,6 +48,7 @@ async def _deliver(settings: Settings, entry: str) -> None:
     sender, validator = open_outbound(settings, client, slots=1)
     # RQ keeps its own books of a stock worker's jobs, so ours has no name in them.
     store = AttemptStore(client, rq_worker="", slots=1)
+    caller = Caller(sender, validator, TokenInvoker(store, settings.public_url))
     held: list[str] = []
     beating = None
     try:
@@ -56,21 +57,22 @@ async def _deliver(settings: Settings, entry: str) -> None:
         claimed = await store.claim(1, [entry])
         held += [claim.id for claim in claimed.claims]
         for claim in claimed.claims:
-            (accepted,) = await store.settle([await _outcome(claim, sender, validator)])
-            if not accepted:
+            (accepted,) = await store.settle([await _outcome(claim, caller)])
+            if not accepted and claim.spec.terms is None:
                 log.warning("outcome_refused id=%s: the job is no longer ours", claim.id)
         await store.leave()
     finally:
         if beating is not None:
             beating.cancel()
-        await validator.close()
-        await sender.close()
+        await caller.close()
         await client.aclose()
 
 
-async def _outcome(claim: Claim, sender: CurlSender, validator: Validator) -> Settlement:
+async def _outcome(claim: Claim, caller: Caller) -> Settlement:
     try:
-        return conclude(claim, await attempt(claim, sender, validator), random.random())
+        return conclude(claim, await caller.call(claim), random.random())
+    except NotToBeSent:
+        return returned(claim, Kind.UNSENT)
     except SecretUnreadable as error:
         log.error("secret_unreadable environment=%s: %s", claim.environment, error)
         return put_off(claim, f"{ErrorClass.UNVERIFIED}: {error}")

@@ -1,6 +1,7 @@
 """`lambdaqueue listen`: a sample endpoint that answers validation, verifies and prints deliveries.
 
-What it decides is in `endpoint`; here it is listened, read, printed and answered.
+What it decides is in `endpoint`; here it is listened, read, printed and answered. What it does as
+a service is in `sample_service`.
 """
 
 from __future__ import annotations
@@ -12,28 +13,25 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6
 from typing import Any
-from urllib.parse import unquote
 
 from lambdaqueue import __version__
 from lambdaqueue.cli.credentials import Credentials
+from lambdaqueue.cli.delivery_line import Delivery, time_of_day
 from lambdaqueue.cli.durations import duration
 from lambdaqueue.cli.endpoint import Endpoint, Verdict
+from lambdaqueue.cli.invocation import Invocation
+from lambdaqueue.cli.sample_service import SampleService, declare, sample_service
 from lambdaqueue.cli.terminal import printable
 from lambdaqueue.errors import ConfigurationError
-from lambdaqueue.instants import parse_instant
 from lambdaqueue.signing import Secret
 
 __all__ = ["Listener", "configure", "run"]
 
 BASE_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
-
-BODY_SHOWN = 200
-"""Characters of a body that are printed."""
 
 HTTP_PORT = 80
 """The port that a URL needn't name."""
@@ -48,6 +46,11 @@ examples:
   lambdaqueue listen --status 503 --delay 2s  answers 503 after two seconds
   lambdaqueue listen --v1                     as an endpoint with the JavaScript SDK would
   lambdaqueue listen --status 500             fails always: see what is tried again, and when
+  lambdaqueue listen --service                works for 10 s on what asks for callbacks, calls back
+  lambdaqueue listen --service --silent       begins, then says nothing: see what is missed
+
+As a service it answers 202 to executions of service jobs and to async items, sends heartbeats, then
+success or, by chance, fail. It calls back to LQ_API_URL only (http://127.0.0.1:8080 by default).
 
 The secret is --secret, else LQ_SECRET, else the one in ./.lambdaqueue/credentials. Where one is
 known, deliveries with a wrong signature or without one get 401 (or --status, if that is a failure
@@ -72,6 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--fail-first", type=int, default=0, metavar="N", help="attempts of each that get 500")
     add("--secret", action="append", metavar="whsec_…", help="twice while one is being rotated")
     add("--v1", action="store_true", help="prove and verify by x-lq-signature alone")
+    declare(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,15 +83,17 @@ def run(args: argparse.Namespace) -> int:
     secrets, source = _secrets(args.secret, os.environ)
     endpoint = Endpoint(secrets, args.status, args.delay / 1_000, args.fail_first, args.v1)
     base_url = _base_url(os.environ.get("LQ_BASE_URL", ""))
+    service = sample_service(args, os.environ, _say)
     try:
-        listener = Listener((args.host, args.port), endpoint, base_url)
+        listener = Listener((args.host, args.port), endpoint, base_url, service)
     except OSError as error:
         raise ConfigurationError(
             f"can't listen on {args.host}:{args.port}: {error.strerror}. "
             "Choose another port with --port"
         ) from error
     with listener:
-        print(f"Listening on {listener.url} ({source}). Stop with Ctrl-C.", flush=True)
+        more = f"; calls back to {service.api}" if service else ""
+        print(f"Listening on {listener.url} ({source}{more}). Stop with Ctrl-C.", flush=True)
         try:
             listener.serve_forever()
         except KeyboardInterrupt:
@@ -101,10 +107,17 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], endpoint: Endpoint, base_url: str = "") -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        endpoint: Endpoint,
+        base_url: str = "",
+        service: SampleService | None = None,
+    ) -> None:
         self.address_family = AF_INET6 if ":" in address[0] else AF_INET
         self.endpoint = endpoint
         self.base_url = base_url
+        self.service = service
         self.closing = threading.Event()
         super().__init__(address, _Handler)
 
@@ -133,15 +146,17 @@ class Listener(ThreadingHTTPServer):
         return [origin + path for origin in origins for path in paths]
 
     def server_close(self) -> None:
-        """Close the socket and let those go who still wait to answer."""
+        """Close the socket, let those go who still wait to answer, and stop all work."""
         self.closing.set()
+        if self.service is not None:
+            self.service.close()
         super().server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say in one line that a client left; anything else is a fault of ours."""
         error = sys.exception()
         if isinstance(error, OSError):
-            print(f"{_clock()}  connection lost: {printable(str(error))}", flush=True)
+            _say(f"connection lost: {printable(str(error))}")
         else:
             super().handle_error(request, client_address)
 
@@ -161,16 +176,22 @@ class _Handler(BaseHTTPRequestHandler):
         if body is None:
             return
         headers, path = self._headers(), self._path()
-        endpoint = self.server.endpoint
+        endpoint, service = self.server.endpoint, self.server.service
+        asked: Invocation | None = None
         asked_to_prove = endpoint.asked_to_prove(self.command, headers)
         if asked_to_prove:
             verdict = endpoint.prove(headers, received, self.server.spellings(path))
         else:
             verdict = endpoint.judge(headers, body, received)
-        print(_line(self.command, path, headers, body, received, verdict), flush=True)
+            if service is not None:
+                verdict, asked = service.judge(verdict, headers, body)
+        _print(Delivery(self.command, path, headers, body, received).line(verdict))
         if endpoint.delay and not asked_to_prove:
             self.server.closing.wait(endpoint.delay)
         self._answer(verdict)
+        if service is not None and asked is not None:
+            self.wfile.flush()  # The answer goes first: only then has it begun.
+            service.begin(asked)
 
     do_GET = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_POST
 
@@ -212,44 +233,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Print nothing: `do_POST` prints its own line."""
 
 
-def _line(
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    received: float,
-    verdict: Verdict,
-) -> str:
-    """One line about a delivery, in which nothing from outside is more than text."""
-    parts = [f"{method} {path}"]
-    if "x-lq-queue" in headers:
-        parts.append(f"queue={headers['x-lq-queue']}")
-    if "x-lq-key" in headers:
-        parts.append(f"key={unquote(headers['x-lq-key'])}")
-    if "x-lq-attempt" in headers:
-        most = headers.get("x-lq-max-attempts", "?")
-        parts.append(f"attempt {headers['x-lq-attempt']}/{most}")
-    parts.append(verdict.words)
-    parts.append(_lateness(headers.get("x-lq-scheduled-for"), received))
-    parts.append(f"-> {verdict.status}")
-    parts.append(body.decode("utf-8", "backslashreplace"))
-    shown = [printable(part, BODY_SHOWN) for part in parts if part]
-    return "  ".join([_clock(received), *shown])
+def _say(words: str) -> None:
+    _print(f"{time_of_day(time.time())}  {words}")
 
 
-def _lateness(scheduled_for: str | None, received: float) -> str:
-    if scheduled_for is None:
-        return ""
-    try:
-        due = parse_instant(scheduled_for)
-    except ValueError:
-        return "x-lq-scheduled-for is no instant"
-    return f"{round(received * 1_000) - due:+d} ms"
-
-
-def _clock(at: float | None = None) -> str:
-    """The time of day here, with milliseconds."""
-    return datetime.fromtimestamp(at or time.time()).isoformat(timespec="milliseconds")[11:]
+def _print(line: str) -> None:
+    """Print in one piece: there are threads that print, too."""
+    print(f"{line}\n", end="", flush=True)
 
 
 def _has_body(status: int) -> bool:

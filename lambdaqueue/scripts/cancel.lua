@@ -1,11 +1,12 @@
--- include: clock names requests queues line entries describing endings
+-- include: clock names requests queues line entries describing executions endings awaiting
 -- End a job that waits; ask that a running one is not tried again.
 --
 -- KEYS  10 request
--- ARGV  1 now or '', 2 job id or '', 3 queue ref, 4 unique key
+-- ARGV  1 now or '', 2 job id or '', 3 queue ref, 4 unique key, 5 'at once' or ''
 -- Returns  {'cancelled' | 'dropped' | 'absent'} and the row of describing.lua: the job as it was
--- Why   a call that is out is not aborted. The highest version ever asked for is kept, so a
---       later push of the key still counts on from it.
+-- Why   a call that is out is not aborted: 'at once' only lets nobody wait for its end, or for a
+--       callback. The highest version ever asked for is kept, so a later push of the key still
+--       counts on from it.
 --       It begins with a removing command: its writes then pass when Redis is full.
 
 local first_answer = recall(KEYS[10])
@@ -16,7 +17,15 @@ local id, job, q = find_job(ARGV[2], ARGV[3], ARGV[4])
 if not id then return {'absent'} end
 
 local answer
-if job.state == 'RUNNING' then
+local cancelled = { state = 'CANCELLED', error = 'cancelled: on request' }
+if job.state == 'RUNNING' and ARGV[5] == 'at once' then
+  answer = describe(q, id, 'cancelled')
+  detach(id, job)
+  count(q, 'running', -1)
+  record(q, id, job, cancelled, now)
+  if job.next_version then promote(q, id, job) else forget(q, id, job) end
+  q.stirred = true
+elseif job.state == 'RUNNING' then
   redis.call('HSET', job_key(id), 'dropped', 1)
   if job.next_version then
     redis.call('HSET', job_key(id), 'top', job.next_version)
@@ -27,7 +36,7 @@ if job.state == 'RUNNING' then
 else
   answer = describe(q, id, 'cancelled')
   if not is_ready(job) then redis.call('ZREM', q.waiting .. level_of(job), id) end
-  finish(q, id, job, { state = 'CANCELLED', error = 'cancelled: on request' }, now)
+  finish(q, id, job, cancelled, now)
   q.stirred = true
 end
 settle_queues(now)

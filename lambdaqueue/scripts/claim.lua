@@ -1,4 +1,4 @@
--- include: clock names queues line entries endings
+-- include: clock names queues line entries executions endings
 -- Take up to `most` jobs out of the line for one worker: they are RUNNING when this returns.
 --
 -- KEYS  10 worker, 11 held
@@ -56,6 +56,7 @@ local function hand_out(q, id, job)
   add('failures', job.failures)
   add('expires', job.expires)
   add('key', job.key)
+  add('occurrence', job.occurrence)
   add('log', stored[2])
   jobs[#jobs + 1] = row
 end

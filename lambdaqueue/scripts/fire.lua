@@ -1,4 +1,4 @@
--- include: clock names requests queues line creating
+-- include: clock names requests queues line entries executions endings creating executing
 -- Push what schedules have due and write their next runs, all in one step.
 --
 -- KEYS  10 due schedules, 11 request, for a run by hand alone
@@ -16,11 +16,15 @@ if first_answer then return first_answer end
 local now = clock(ARGV[1])
 
 local function push(q, ref, schedule, at, due)
-  local id = create(q, {
+  local want = {
     due = math.max(now, due), priority = schedule.priority or '0', spec = schedule.spec,
     expires = schedule.max_age and math.max(now, due) + tonumber(schedule.max_age),
     occurrence = schedule.id .. '_' .. int(at),
-  }, now)
+  }
+  if schedule.collection == 'services' then
+    return execute(q, schedule.id, want, schedule.exclusive == '1', now)
+  end
+  local id = create(q, want, now)
   if not schedule.collection then
     redis.call('ZADD', schedule_runs_key(ref), at, id)
     redis.call('ZREMRANGEBYRANK', schedule_runs_key(ref), 0, -MOST_RUNS - 1)
@@ -41,7 +45,7 @@ end
 local function fire(ref, revision, stands_at, next_run, occurrences)
   local key = schedule_key(ref)
   local schedule = fetch(key, 'revision', 'next', 'queue', 'spec', 'priority', 'max_age', 'overlap',
-    'last', 'last_job', 'runs', 'max_runs', 'collection', 'key')
+    'last', 'last_job', 'runs', 'max_runs', 'collection', 'key', 'exclusive')
   if not schedule.revision then
     redis.call('ZREM', KEYS[10], ref)
     return 'stale'

@@ -21,6 +21,11 @@ for level in ('s9876543210'):gmatch('.') do
     report('level %s holds %d jobs but is not listed', level, held)
   end
 end
+local awaiting = redis.call('ZCARD', prefix .. 'awaiting:' .. name)
+if awaiting > running then report('%d await a callback, but only %d run', awaiting, running) end
+if awaiting > 0 and not redis.call('ZSCORE', 'lq:deadlines', ARGV[1]) then
+  report('%d await a callback, and nothing watches their deadlines', awaiting)
+end
 local in_line = tonumber(redis.call('HGET', IN_LINE, ARGV[1]) or 0)
 -- Tombstones are in the line too, so it may hold more entries than jobs, never fewer.
 if waiting + running > jobs then

@@ -1,4 +1,4 @@
--- include: clock names queues line entries endings
+-- include: clock names queues line entries executions endings awaiting
 -- Take back the attempts of dead workers, and those whose lease ran out: they were lost.
 --
 -- ARGV  1 now or '', 2 ms of silence after which a worker is dead
@@ -46,7 +46,9 @@ end
 local function lose(worker, id)
   redis.call('ZREM', held_key(worker), id)
   local job = fetch_job(id)
-  if job.state ~= 'RUNNING' or holder_of(job.token) ~= worker then return end
+  if job.state ~= 'RUNNING' or not job.token or holder_of(job.token) ~= worker then return end
+  -- Its endpoint has called back: it was reached, and needs no worker.
+  if job.awaiting then return detach(id, job) end
   local q = open_queue(ref_of(id, job.queue))
   local rq_id = id .. '_' .. job.admission
   redis.call('ZREM', WIP, rq_id .. ':' .. job.token)

@@ -1,14 +1,15 @@
--- include: clock names queues line entries endings
+-- include: clock names queues line entries executions endings awaiting outcomes
 -- Commit the outcomes of attempts, each with everything that follows from it.
 --
 -- KEYS  10 worker, 11 held
 -- ARGV  1 now or '', 2 worker, 3 settle number, 4 'rq' when RQ keeps its own books (a stock
---       worker) or '', then 9 for each: job id, token, kind ('completed' | 'retry' | 'failed' |
---       'released' | 'unsent'), delay in ms or '', error or '', attempts as JSON, result as
---       JSON or '', body or '', max attempts
+--       worker) or '', then 9 for each: job id, token, kind ('completed' | 'started' | 'retry' |
+--       'failed' | 'released' | 'unsent'), delay in ms or '', error or '', attempts as JSON, result
+--       as JSON or '', body or '', max attempts
 -- Returns  {'settled' | 'stale', …} in order
 -- Why   only the holder of the current token may settle: whoever was declared dead comes too
 --       late. A version that was replaced while it ran ends here and its successor takes over.
+--       What was started, and what a callback came for already, goes on without a worker.
 --       It begins with a removing command: its writes then pass when Redis is full.
 
 redis.call('ZREM', READY, '')
@@ -27,52 +28,26 @@ local function read_outcome(at)
   }
 end
 
-local function end_with(q, job, outcome, state, error)
-  record(q, outcome.id, job, { state = state, error = error, log = outcome.log,
-    result = outcome.result, body = outcome.body, max = outcome.max }, now)
-  if job.next_version then promote(q, outcome.id, job) else forget(q, outcome.id, job) end
-end
-
--- It goes on: as a retry, or handed back by a worker that stops.
-local function go_on(q, job, outcome)
-  local id, attempt = outcome.id, tonumber(job.attempt)
-  local due, failures = tonumber(job.due), tonumber(job.failures or 0)
-  if outcome.kind == 'retry' then
-    due, failures = now + outcome.delay, failures + 1
-    redis.call('HDEL', job_key(id), 'suspect', 'losses')
-    job.suspect = nil
-    redis.call('HSET', q.payloads, id .. '#', outcome.log)
-  elseif outcome.kind == 'unsent' then
-    attempt = attempt - 1
-    if (outcome.delay or 0) > 0 then due = now + outcome.delay end
-  end
-  redis.call('HSET', job_key(id), 'state', attempt > 0 and 'RETRY' or 'PENDING',
-    'attempt', attempt, 'failures', failures, 'due', due, 'first', job.first or job.due)
-  redis.call('HDEL', job_key(id), 'token', 'started', 'admission')
-  wait(q, id, level_of(job), due)
-end
-
-local function apply(q, job, outcome)
-  if outcome.kind == 'completed' then return end_with(q, job, outcome, 'COMPLETED') end
-  if job.dropped then return end_with(q, job, outcome, 'CANCELLED', 'cancelled: on request') end
-  if job.next_version then
-    return end_with(q, job, outcome, 'CANCELLED', 'superseded: by a newer version')
-  end
-  if outcome.kind == 'failed' then return end_with(q, job, outcome, 'FAILED', outcome.error) end
-  go_on(q, job, outcome)
-end
-
 -- Additive increase, multiplicative decrease: what an endpoint answers, its queue may hold ready.
 local function adapt_window(q, outcome)
-  if outcome.kind == 'completed' then q.successes = (q.successes or 0) + 1
+  if outcome.kind == 'completed' or outcome.kind == 'started' then
+    q.successes = (q.successes or 0) + 1
   elseif TIMED_OUT[outcome.error:match('^%a+')] then q.timed_out = true end
+end
+
+-- A job goes on without its worker. Whatever became of the call: who calls back has been reached.
+local function let_go(q, id, job, outcome)
+  redis.call('HDEL', job_key(id), 'token', 'admission', 'suspect', 'losses')
+  -- Where nothing was sent the attempt before goes on, whose callback took this claim back.
+  if outcome.kind ~= 'unsent' and outcome.log ~= '' then redis.call('HSET', q.payloads, id .. '#', outcome.log) end
+  if not job.awaiting then hear(id, job, now) end
 end
 
 local seen, settled, started = {}, {}, {}
 
 local function settle(outcome)
-  if seen[outcome.id] then return 'stale' end
-  seen[outcome.id] = true
+  if seen[outcome.token] then return 'stale' end
+  seen[outcome.token] = true
   local job = fetch_job(outcome.id)
   if job.state ~= 'RUNNING' or job.token ~= outcome.token then return 'stale' end
   local q = open_queue(ref_of(outcome.id, job.queue))
@@ -83,13 +58,19 @@ local function settle(outcome)
     doom(rq_job_key(rq_id))
   end
   if me.suspect == outcome.id then redis.call('HDEL', KEYS[10], 'suspect') end
-  count(q, 'running', -1)
   q.stirred = true
+  -- Without an agreement there is nothing to wait for.
+  if outcome.kind == 'started' and not job.ttl then outcome.kind = 'completed' end
+  adapt_window(q, outcome)
+  if outcome.kind == 'started' or job.awaiting then
+    let_go(q, outcome.id, job, outcome)
+    return 'settled'
+  end
+  count(q, 'running', -1)
   -- What the queue's newest failure was, until something succeeds again.
   if outcome.kind == 'completed' then q.error = ''
   elseif outcome.error ~= '' then q.error = int(now) .. ' ' .. outcome.error end
-  apply(q, job, outcome)
-  adapt_window(q, outcome)
+  apply(q, job, outcome, now)
   return 'settled'
 end
 

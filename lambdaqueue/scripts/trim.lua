@@ -1,4 +1,4 @@
--- include: clock names queues endings
+-- include: clock names queues executions endings
 -- Forget the entries of one queue that are too old, or too many after a limit was lowered.
 --
 -- ARGV  1 queue ref, 2 Unix ms: older entries go, 3 'c' | 'f'

@@ -17,8 +17,8 @@ from tests.api.conftest import TARGET
 
 __all__ = ["OPEN", "ROUTES", "Route", "path_of", "routes_of"]
 
-OPEN = frozenset({"GET /health", "GET /ready"})
-"""Routes for which no token is asked."""
+OPEN = frozenset({"GET /health", "GET /ready", "POST /api/v1/callback/<token>"})
+"""Routes for which no token is asked; a callback brings one of its own in its path."""
 
 ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -80,9 +80,43 @@ _TIMERS: Mapping[str, Route] = {
     )
 }
 
+SERVICE_JOB = {
+    "async": True,
+    "invocation_target": TARGET,
+    "schedule": "rate(1 day)",
+    "ttl_seconds": 600,
+}
+
+_SERVICES: Mapping[str, Route] = {
+    f"{method} /api/v1/{path}": Route(scope, status, request)
+    for method, path, scope, status, request in (
+        ("PUT", "services/<service>/jobs/<job>", Scope.PUSH, 200, _json(SERVICE_JOB)),
+        ("GET", "services/<service>/jobs/<job>", Scope.READ, 200, {}),
+        ("DELETE", "services/<service>/jobs/<job>", Scope.PUSH, 204, {}),
+        ("GET", "services/<service>/jobs", Scope.READ, 200, {}),
+        ("POST", "services/<service>/jobs/<job>/run", Scope.PUSH, 202, {}),
+        ("POST", "services/<service>/jobs/<job>/test", Scope.PUSH, 202, {}),
+        ("GET", "executions/<name>", Scope.READ, 200, {}),
+        ("POST", "executions/<name>/cancel", Scope.PUSH, 200, {}),
+        # It's unfinished; one without an execution of that name is told so.
+        ("POST", "executions/<name>/retry", Scope.PUSH, 409, {}),
+        *(
+            (method, path, Scope.READ, 200, _json({}) if method == "POST" else {})
+            for method in ("GET", "POST")
+            for path in (
+                "jobs",
+                "executions",
+                "services/<service>/executions",
+                "services/<service>/jobs/<job>/executions",
+            )
+        ),
+    )
+}
+
 ROUTES: Mapping[str, Route] = {
     **_SCHEDULES,
     **_TIMERS,
+    **_SERVICES,
     "POST /api/v1/messages": Route(Scope.PUSH, 202, _json({"payload": 1, "url": TARGET})),
     "POST /api/v1/queues/<queue:queue>/items": Route(Scope.PUSH, 201, PUSH),
     "POST /api/v1/queues/<queue:queue>/items/batch": Route(

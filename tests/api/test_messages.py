@@ -13,9 +13,10 @@ from flask import Flask
 from api import create_app
 from lambdaqueue import keys
 from lambdaqueue.config import Settings
-from lambdaqueue.job import Job, Message
+from lambdaqueue.job import Job
 from lambdaqueue.messages import POLICY, QUEUE
 from lambdaqueue.service import open_service
+from lambdaqueue.spec import Message
 from tests.api.conftest import TARGET, Api, Tenant, codes, parts_of, paths
 
 GOOD = {"payload": {"a": 1}, "url": TARGET}

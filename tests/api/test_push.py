@@ -304,7 +304,7 @@ BAD_HEADERS = [
     {"target": "http://10.0.0.1/"},
     {"target": ""},
     {"flow_key": "x"},
-    {"async": "1000"},
+    {"async": "999"},
     {"nonsense": "x"},
 ]
 

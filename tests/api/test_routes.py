@@ -18,7 +18,7 @@ from lambdaqueue import ids, keys
 from lambdaqueue.administration import Administration
 from lambdaqueue.identity import Scope
 from tests.api.conftest import TARGET, Api, Tenant, token_for
-from tests.api.routes import OPEN, ROUTES, path_of, routes_of
+from tests.api.routes import OPEN, ROUTES, SERVICE_JOB, path_of, routes_of
 
 PRIVATE = b"nobody else may see this"
 QUEUE = "wages"
@@ -26,7 +26,7 @@ SETTINGS = {"historyLimit": 77, "retry": {"type": "constant", "delay": 123_456, 
 
 VOLATILE = re.compile(
     r'"(id|created|dueAt|nextRun|lastRun|occurrence|scheduleId|entry|endedAt|since|previousUntil|at|lastUsed|secret|previous|token'
-    r'|nextCursor)":"[^"]*"'
+    r'|nextCursor|guid)":"[^"]*"'
 )
 """What no two answers have in common."""
 
@@ -37,6 +37,9 @@ ABSENT: Mapping[str, str] = {
     "token_id": "abcd-_89",
     "schedule_id": "0123456789abcdef",
     "timer_id": "t",
+    "service": "billing",
+    "job": "wages",
+    "name": "0123456789abc1",
 }
 
 
@@ -147,7 +150,21 @@ def objects_of(api: Api, *, ended: bool = False) -> Mapping[str, str]:
         "token_id": token["id"],
         "schedule_id": schedule_of(api),
         "timer_id": "t",
+        "service": "billing",
+        "job": "wages",
+        "name": execution_of(api, ended=ended),
     }
+
+
+def execution_of(api: Api, *, ended: bool) -> str:
+    """Make a service job with an execution; return its name."""
+    path = "/services/billing/jobs/wages"
+    wanted = {**SERVICE_JOB, "payload": PRIVATE.decode()}
+    assert api("PUT", path, json=wanted).status_code == 200
+    name = (api("POST", f"{path}/run").json or {})["name"]
+    if ended:
+        assert api("POST", f"/executions/{name}/cancel").status_code == 200
+    return str(name)
 
 
 def schedule_of(api: Api) -> str:
@@ -172,7 +189,7 @@ def ask(api: Api, method: str, path: str, name: str) -> TestResponse:
 def shown(response: TestResponse, who: Tenant, objects: Mapping[str, str]) -> str:
     """Return the body without what differs between any two environments, or was asked for."""
     text = VOLATILE.sub(r'"\1":"…"', response.text).replace(who.name, "…").replace(who.id, "…")
-    for value in (objects["item_id"], objects["token_id"], objects["schedule_id"]):
+    for value in (objects[name] for name in ("item_id", "token_id", "schedule_id", "name")):
         text = text.replace(value, "…")
     return text
 
@@ -190,7 +207,7 @@ def state_of(client: redis.Redis, environment: str) -> Iterator[tuple[str, objec
     for key in client.scan_iter(f"lq:{environment}:*"):
         yield key.decode(), client.dump(key)
     ref = f"{environment}:".encode()
-    for name in ("lq:wake", "lq:ready", "lq:due_schedules"):
+    for name in ("lq:wake", "lq:ready", "lq:due_schedules", "lq:deadlines"):
         for member, score in client.zscan_iter(name):
             # A queue's ref, or RQ's id of a job: the job's own, and a number.
             job_id = member.decode().partition("_")[0]

@@ -25,9 +25,10 @@ from lambdaqueue.commands import Push
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect
 from lambdaqueue.errors import StorageFull, StorageUnavailable
-from lambdaqueue.job import Job, Spec, State
+from lambdaqueue.job import Job, State
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.service import open_service
+from lambdaqueue.spec import Spec
 from lambdaqueue.upkeep import Upkeep
 from tests.faults.proxy import Hold, Proxy
 from tests.operator import SECRET

@@ -18,8 +18,9 @@ from lambdaqueue.connection import Scripts
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import Conflict, NotFound, StorageUnavailable
 from lambdaqueue.identity import ALL_SCOPES, Actor, Token
-from lambdaqueue.job import Claim, Spec, State
+from lambdaqueue.job import Claim, State
 from lambdaqueue.removal import remove_environment
+from lambdaqueue.spec import Spec
 from lambdaqueue.trust import TrustStore
 from tests.operator import prepared
 from tests.store.desk import assert_ended

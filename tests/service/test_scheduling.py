@@ -11,11 +11,11 @@ import redis
 from lambdaqueue import keys
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
-from lambdaqueue.job import Spec
 from lambdaqueue.removal import remove_environment
 from lambdaqueue.schedule import Recurrence
 from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.scheduling import ScheduleChange, Scheduling, Wanted
+from lambdaqueue.spec import Spec
 from tests.store.desk import OTHER
 from tests.store.world import ENV, NOW, TARGET, World
 from workers.firing import Firing

@@ -10,11 +10,13 @@ from lambdaqueue import keys
 from lambdaqueue.commands import Idempotency
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.identity import Scope, TokenInfo
-from lambdaqueue.job import Claim, Spec
+from lambdaqueue.job import Claim
 from lambdaqueue.schedule import Recurrence, Round, Schedule, plan
 from lambdaqueue.schedules import ScheduleStore
+from lambdaqueue.spec import Spec
 from lambdaqueue.tokens import TokenStore
 from lambdaqueue.trust import TrustStore
+from tests.store.service_desk import Called, ServiceDesk
 from tests.store.world import ACTOR, ENV, NOW, TARGET, Hand, ImmediateScripts, World, at_once
 
 __all__ = [
@@ -123,7 +125,9 @@ def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
     world.push()
     desk = Desk.furnish(world)
     trust, pair = desk.trust, ["b", "a"]
+    services = ServiceDesk(world, worker)
     held: list[Claim] = []
+    called: list[Called] = []
     return [
         world.push,
         lambda: world.push(key="k", idempotency=Idempotency("i", "f")),
@@ -144,6 +148,13 @@ def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
         worker.beat,
         lambda: held.extend(worker.claim()),
         lambda: [worker.settle(claim) for claim in held],
+        services.put,
+        services.run,
+        lambda: called.append(services.start()),
+        lambda: services.beat(called[0]),
+        services.expire,
+        lambda: services.finish(called[0]),
+        lambda: services.executions.retry(ENV, called[0].name),
         lambda: world.queues.drop(ACTOR, "mail"),
         worker.leave,
         desk.use,

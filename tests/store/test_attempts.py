@@ -17,9 +17,10 @@ from lambdaqueue.commands import Push
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import StorageUnavailable, WorkerDeclaredDead
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Seals, Spec, State
+from lambdaqueue.job import Seals, State
 from lambdaqueue.queue_settings import QueueSettings
 from lambdaqueue.retry import RetryPolicy
+from lambdaqueue.spec import Spec
 from tests.store.world import ACTOR, ENV, NOW, TARGET, ImmediateScripts, World
 
 

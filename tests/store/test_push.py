@@ -11,7 +11,8 @@ from lambdaqueue import ids, keys
 from lambdaqueue.attempts import Kind
 from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.errors import InvalidRequest
-from lambdaqueue.job import Place, Spec, State
+from lambdaqueue.job import Place, State
+from lambdaqueue.spec import Spec
 from lambdaqueue.store import TargetMissing
 from tests.store.world import ACTOR, ENV, NOW, TARGET, World
 

@@ -16,7 +16,8 @@ from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.connection import Scripts
 from lambdaqueue.errors import StorageFull
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Spec, State
+from lambdaqueue.job import State
+from lambdaqueue.spec import Spec
 from lambdaqueue.trust import TrustStore
 from tests.store.desk import (
     OTHER,

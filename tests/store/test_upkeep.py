@@ -8,7 +8,8 @@ import pytest
 
 from lambdaqueue import keys
 from lambdaqueue.commands import Push
-from lambdaqueue.job import Spec, State
+from lambdaqueue.job import State
+from lambdaqueue.spec import Spec
 from tests.store.world import ENV, NOW, TARGET, Hand, World
 
 MAIL = keys.queue_ref(ENV, "mail")

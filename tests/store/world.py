@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 import redis
 
 from lambdaqueue import keys
+from lambdaqueue.attempt_log import Attempt, extend_log
 from lambdaqueue.attempts import AttemptStore, Claimed, Kind, Settlement
 from lambdaqueue.commands import Idempotency, Push, Pushed
 from lambdaqueue.connection import Scripts
 from lambdaqueue.history import HistoryStore
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Attempt, Claim, Job, Spec, extend_log
+from lambdaqueue.job import Claim, Job
 from lambdaqueue.queues import QueueStore
+from lambdaqueue.spec import Spec
 from lambdaqueue.store import JobStore
 from lambdaqueue.upkeep import Upkeep
 from tests.store.snapshot import Snapshot, reader, take

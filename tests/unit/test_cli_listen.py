@@ -17,6 +17,7 @@ from lambdaqueue.cli import main
 from lambdaqueue.cli.credentials import Credentials
 from lambdaqueue.cli.endpoint import Endpoint
 from lambdaqueue.cli.listen import Listener
+from lambdaqueue.cli.sample_service import SampleService
 from lambdaqueue.instants import iso
 from lambdaqueue.legacy_signing import sign_v1
 from lambdaqueue.signing import Secret, sign
@@ -29,10 +30,13 @@ Listen = Callable[[Endpoint], http.client.HTTPConnection]
 
 @contextmanager
 def running(
-    endpoint: Endpoint, base_url: str = "", host: str = "127.0.0.1"
+    endpoint: Endpoint,
+    base_url: str = "",
+    host: str = "127.0.0.1",
+    service: SampleService | None = None,
 ) -> Iterator[http.client.HTTPConnection]:
     """Run a listener with the endpoint given, and connect to it."""
-    listener = Listener((host, 0), endpoint, base_url)
+    listener = Listener((host, 0), endpoint, base_url, service)
     thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
     thread.start()
     connection = http.client.HTTPConnection(host, listener.server_port, timeout=20)
@@ -150,6 +154,16 @@ def test_nothing_from_outside_commands_the_terminal(
     assert "x-lq-scheduled-for is no instant" in line
     assert line.endswith("xxx…")
     assert len(line) < 400
+
+
+def test_a_callback_token_is_not_printed(
+    listen: Listen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = b'{"callback_url":"http://127.0.0.1:8080/api/v1/callback/0mf3_a-B","job_name":"x"}'
+    deliver(listen(Endpoint([])), {}, body)
+    shown = capsys.readouterr().out
+    assert '/api/v1/callback/…","job_name":"x"}' in shown
+    assert "0mf3" not in shown
 
 
 @pytest.mark.parametrize(

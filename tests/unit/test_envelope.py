@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from lambdaqueue import __version__
 from lambdaqueue.envelope import MAX_HEADERS, MAX_HEADERS_BYTES, check_extra_headers, headers_for
 from lambdaqueue.errors import InvalidRequest
-from lambdaqueue.job import Claim, Spec
+from lambdaqueue.job import Claim
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret, verify
+from lambdaqueue.spec import Spec
 from lambdaqueue.statuses import SUCCESS
 
 TIME = 1_614_265_330

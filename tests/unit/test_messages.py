@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from lambdaqueue.attempt_log import read_log
 from lambdaqueue.cli.endpoint import Endpoint
 from lambdaqueue.envelope import headers_for
-from lambdaqueue.job import Claim, Message, Spec, read_log
+from lambdaqueue.job import Claim
 from lambdaqueue.messages import POLICY, SUCCESS, TIMEOUT, message_spec
 from lambdaqueue.outcome import Answer, Delivered, Failed, Retry, judge
 from lambdaqueue.signing import Secret, verify
+from lambdaqueue.spec import Message, Spec
 
 NOW = 1_700_000_000_000
 SECRET = Secret.parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdaqueue.job import Claim, Spec
+from lambdaqueue.job import Claim
 from lambdaqueue.outcome import (
     MAX_ERROR,
     Answer,
@@ -19,6 +19,7 @@ from lambdaqueue.outcome import (
     judge,
 )
 from lambdaqueue.retry import RetryPolicy
+from lambdaqueue.spec import Spec
 from lambdaqueue.statuses import StatusRange
 
 NOW = 1_614_265_330_000  # Thu, 25 Feb 2021 15:02:10 GMT

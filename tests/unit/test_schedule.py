@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from lambdaqueue.errors import InvalidRequest
-from lambdaqueue.job import Spec
 from lambdaqueue.schedule import (
     MOST_MADE_UP,
     ON_TIME,
@@ -19,6 +18,7 @@ from lambdaqueue.schedule import (
     first_run,
     plan,
 )
+from lambdaqueue.spec import Spec
 
 S, M, H = 1_000, 60_000, 3_600_000
 T = 1_700_000_040_000

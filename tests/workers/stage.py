@@ -20,10 +20,11 @@ from lambdaqueue.commands import HistoryFilter, Push
 from lambdaqueue.config import Settings
 from lambdaqueue.embedded import EmbeddedRedis
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Job, Spec
+from lambdaqueue.job import Job
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.scripts import load
 from lambdaqueue.service import Service, open_service
+from lambdaqueue.spec import Spec
 from tests.operator import MASTER_KEY, SECRET, TOKEN, prepared
 from tests.redis_server import servers
 from tests.waiting import until

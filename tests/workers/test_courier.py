@@ -20,20 +20,24 @@ from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect_async
 from lambdaqueue.embedded import EmbeddedRedis
 from lambdaqueue.errors import StorageUnavailable
-from lambdaqueue.job import Job, Spec, State
+from lambdaqueue.job import Job, State
 from lambdaqueue.outcome import Answer
 from lambdaqueue.service import Service, open_service
 from lambdaqueue.signing import Secret
+from lambdaqueue.spec import Spec
 from lambdaqueue.upkeep import Upkeep
 from tests.operator import SECRET
 from tests.redis_server import servers
 from tests.workers.stage import ACTOR, ENVIRONMENT, QUICK
 from workers import courier as courier_module
+from workers.caller import Caller
 from workers.courier import Courier
+from workers.invoking import TokenInvoker
 from workers.sender import Outgoing, RecordingSender, Sender
 from workers.validation import Credulous
 
 DEADLINE = 20.0
+PUBLIC_URL = "https://queue.example.org"
 
 
 class Calls:
@@ -133,9 +137,8 @@ async def at_work(
     """Run a courier; at the end it is stopped, if it still runs, without patience."""
     client = connect_async(Settings(redis_url=url), answer_within=courier_module.ANSWER_WITHIN)
     store = WatchedStore(client, slots)
-    one = Courier(
-        store, sender, Credulous(Secret.parse(SECRET)), slots=slots, grace=grace, burst=burst
-    )
+    caller = Caller(sender, Credulous(Secret.parse(SECRET)), TokenInvoker(store, PUBLIC_URL))
+    one = Courier(store, caller, slots=slots, grace=grace, burst=burst)
     ended = asyncio.create_task(one.run())
     try:
         yield Work(url, one, store, ended)
@@ -603,9 +606,8 @@ def test_a_settle_whose_answer_got_lost_counts_once(redis_url: str) -> None:
         client = connect_async(Settings(redis_url=redis_url), answer_within=5.0)
         store = LosingStore(client, 1)
         sender = RecordingSender()
-        one = Courier(
-            store, sender, Credulous(Secret.parse(SECRET)), slots=1, grace=1.0, burst=True
-        )
+        caller = Caller(sender, Credulous(Secret.parse(SECRET)), TokenInvoker(store, PUBLIC_URL))
+        one = Courier(store, caller, slots=1, grace=1.0, burst=True)
         assert await one.run()
         await client.aclose()
         assert len(store.batches) == 2

@@ -10,10 +10,11 @@ import pytest
 import redis
 
 from lambdaqueue import keys
-from lambdaqueue.job import Spec, State
+from lambdaqueue.job import State
 from lambdaqueue.schedule import Recurrence
 from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.scheduling import Scheduling, Wanted
+from lambdaqueue.spec import Spec
 from tests.store.desk import schedule
 from tests.store.world import ENV, NOW, World
 from tests.waiting import until

@@ -17,8 +17,9 @@ from lambdaqueue.attempts import AttemptStore, Kind, Settlement
 from lambdaqueue.commands import Push
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect_async
-from lambdaqueue.job import Spec, State
+from lambdaqueue.job import State
 from lambdaqueue.service import Service, open_service
+from lambdaqueue.spec import Spec
 from lambdaqueue.upkeep import Upkeep
 from tests.waiting import until
 from tests.workers.stage import ACTOR, ENVIRONMENT, Stage

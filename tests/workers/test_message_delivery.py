@@ -9,9 +9,10 @@ import pytest
 import redis
 
 from lambdaqueue.commands import Push
-from lambdaqueue.job import Job, Message, State
+from lambdaqueue.job import Job, State
 from lambdaqueue.messages import QUEUE, message_spec
 from lambdaqueue.signing import Secret, verify
+from lambdaqueue.spec import Message
 from tests.operator import SECRET
 from tests.store.world import World
 from tests.waiting import until

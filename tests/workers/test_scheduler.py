@@ -16,11 +16,17 @@ from lambdaqueue.commands import Push
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect
 from lambdaqueue.errors import StorageUnavailable
-from lambdaqueue.job import Spec
+from lambdaqueue.execution import ExecutionStatus, Terms
+from lambdaqueue.executions import ExecutionStore
+from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.service import open_service
+from lambdaqueue.spec import Spec
 from lambdaqueue.upkeep import ALARM, Upkeep
+from tests.store.service_desk import ServiceDesk
+from tests.store.world import World
 from tests.waiting import until
 from tests.workers.stage import ENVIRONMENT, Stage
+from workers.expiring import LOOK_EVERY, MOST_AT_ONCE, Expiring
 from workers.reclaiming import EVERY, Reclaiming
 from workers.scheduler import Alarm, Duty, Scheduler
 from workers.sweeping import EVERY as SWEEP_EVERY
@@ -35,6 +41,14 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
     """A connection to an empty Redis."""
     with redis.Redis.from_url(redis_url) as client:
         yield client
+
+
+@pytest.fixture
+def desk(client: redis.Redis) -> Iterator[ServiceDesk]:
+    """Executions on an empty Redis, with a clock that only the test moves."""
+    world = World(client)
+    yield ServiceDesk(world)
+    world.close()
 
 
 @pytest.fixture
@@ -118,6 +132,67 @@ def test_sweeping_puts_back_what_vanished_from_the_line(
     Sweeping(upkeep).poll()
     assert in_line(client) == 1
     assert "entries_swept count=1" in caplog.text
+
+
+def started(desk: ServiceDesk, count: int, ttl: int) -> list[str]:
+    """Let so many items run until a callback ends them; return their ids."""
+    once = RetryPolicy("constant", retries=0)
+    for _ in range(count):
+        desk.push(terms=Terms(ttl, heartbeat=ttl), retry=once)
+    return [desk.start().name for _ in range(count)]
+
+
+def expiring(desk: ServiceDesk) -> Expiring:
+    """A scheduler's duty at the desk's time."""
+    return Expiring(ExecutionStore(desk.world.client, desk.world.now))
+
+
+def test_expiring_ends_what_is_overdue_and_sleeps_until_the_next(
+    desk: ServiceDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = (started(desk, 1, ttl) for ttl in (10_000, 10_040))
+    assert expiring(desk).poll() == LOOK_EVERY
+    desk.world.later(9_980)
+    assert expiring(desk).poll() == pytest.approx(0.020, abs=1e-3)
+    desk.world.later(19)
+    assert expiring(desk).poll() == pytest.approx(0.001, abs=1e-3)
+    assert caplog.text == ""
+    desk.world.later(1)
+    assert [expiring(desk).poll() for _ in range(2)] == [0, pytest.approx(0.040, abs=1e-3)]
+    assert desk.job(first[0]).execution_status is ExecutionStatus.TIMEOUT
+    assert desk.job(second[0]).execution_status is ExecutionStatus.RUNNING
+    assert "executions_overdue count=1" in caplog.text
+    desk.world.later(40)
+    assert [expiring(desk).poll() for _ in range(2)] == [0, LOOK_EVERY]
+    assert desk.job(second[0]).execution_status is ExecutionStatus.TIMEOUT
+
+
+def test_expiring_ends_any_number_without_a_pause(desk: ServiceDesk) -> None:
+    names = started(desk, 2 * MOST_AT_ONCE + 5, 10_000)
+    desk.world.later(10_000)
+    duty = expiring(desk)
+    assert [duty.poll() for _ in range(4)] == [0, 0, 0, LOOK_EVERY]
+    ended = {desk.job(name).execution_status for name in names}
+    assert ended == {ExecutionStatus.TIMEOUT}
+
+
+def test_a_look_at_deadlines_costs_the_same_however_many_run(desk: ServiceDesk) -> None:
+    def commands() -> int:
+        stats: dict[str, dict[str, int]] = desk.world.client.info("commandstats")
+        return sum(each["calls"] for each in stats.values())
+
+    def cost(ttl: int) -> int:
+        (name,) = started(desk, 1, ttl)
+        desk.world.later(ttl)
+        before = commands()
+        expiring(desk).poll()
+        spent = commands() - before
+        assert desk.job(name).execution_status is ExecutionStatus.TIMEOUT
+        return spent
+
+    alone = cost(5_000)
+    started(desk, 300, 60_000)
+    assert cost(5_000) == alone
 
 
 # The loop

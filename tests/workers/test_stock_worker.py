@@ -17,8 +17,9 @@ from lambdaqueue import keys
 from lambdaqueue.attempts import LEASE
 from lambdaqueue.commands import Push
 from lambdaqueue.config import Settings
-from lambdaqueue.job import Spec, State
+from lambdaqueue.job import State
 from lambdaqueue.service import open_service
+from lambdaqueue.spec import Spec
 from lambdaqueue.upkeep import Upkeep
 from tests.operator import MASTER_KEY, prepared
 from tests.waiting import until

@@ -14,9 +14,10 @@ import pytest
 
 from lambdaqueue import keys
 from lambdaqueue.commands import Push
-from lambdaqueue.job import Job, Spec, State
+from lambdaqueue.job import Job, State
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret
+from lambdaqueue.spec import Spec
 from lambdaqueue.vault import Vault
 from tests.operator import SECRET
 from tests.waiting import until

@@ -50,7 +50,8 @@ from tests.workers.vouching import (
     worker,
 )
 from workers import validation
-from workers.attempt import attempt
+from workers.caller import Caller
+from workers.invoking import NoExecutions
 from workers.sender import CurlSender, Outgoing, RecordingSender, Sender
 from workers.validation import Trust
 
@@ -516,7 +517,7 @@ def test_a_body_after_a_head_spoils_no_delivery(redis_url: str, make: Endpoints)
         sender = CurlSender(TargetRules(loopback=True), slots=2)
         async with worker(redis_url, sender=sender) as one:
             job = claim(redis_url, target=endpoint.url())
-            assert (await attempt(job, sender, one)).status == 200
+            assert (await Caller(sender, one, NoExecutions()).call(job)).status == 200
 
     run(body())
     (delivery,) = endpoint.deliveries

@@ -48,7 +48,8 @@ from tests.workers.vouching import (
     worker,
 )
 from workers import validation
-from workers.attempt import attempt
+from workers.caller import Caller
+from workers.invoking import NoExecutions
 from workers.outbound import open_outbound
 from workers.sender import CurlSender, RecordingSender
 from workers.validation import Trust
@@ -235,7 +236,7 @@ def test_while_rotating_v1_is_made_with_the_secret_that_proved(
             sender = CurlSender(rules, slots=2)
             async with worker(redis_url, sender=sender) as one:
                 job = claim(redis_url, target=endpoint.url())
-                assert (await attempt(job, sender, one)).status == 200
+                assert (await Caller(sender, one, NoExecutions()).call(job)).status == 200
 
     run(body())
     assert len(endpoint.validations) == 1
@@ -432,7 +433,7 @@ def test_what_the_rules_forbid_by_now_is_not_called(
             redis_url, rules=rules, sender=sender, allow_unvalidated=unvalidated
         ) as one:
             job = claim(redis_url, target=target, unvalidated=unvalidated)
-            answer = await attempt(job, sender, one)
+            answer = await Caller(sender, one, NoExecutions()).call(job)
             assert answer.failure == ErrorClass.BLOCKED_ADDRESS
             assert answer.detail.endswith(rule)
             assert answer.not_before is None

@@ -16,10 +16,11 @@ from lambdaqueue.connection import connect_async
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import SecretUnreadable
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Claim, Seals, Spec
+from lambdaqueue.job import Claim, Seals
 from lambdaqueue.outcome import Answer
 from lambdaqueue.retry import DEFAULT_POLICY
 from lambdaqueue.signing import Secret
+from lambdaqueue.spec import Spec
 from lambdaqueue.statuses import SUCCESS
 from lambdaqueue.targets import TargetRules
 from lambdaqueue.trust import Busy, Proved, Refused, TrustStore, Yours, digest

@@ -10,7 +10,7 @@ local COUNTER = { COMPLETED = 'completed', FAILED = 'failed', CANCELLED = 'cance
 
 -- The oldest entries go, and with them what points at them.
 local function trim(q, kind, most)
-  local stream, gone, ids, names = q.history .. kind, {}, {}, {}
+  local stream, gone, ids, names, services = q.history .. kind, {}, {}, {}, {}
   for i, entry in ipairs(redis.call('XRANGE', stream, '-', '+', 'COUNT', most)) do
     gone[i], names[i] = entry[1], kind .. entry[1]
     for at = 1, #entry[2], 2 do
@@ -18,15 +18,22 @@ local function trim(q, kind, most)
       if field == 'id' then ids[i] = value
       elseif field == 'key' and redis.call('HGET', q.latest, value) == names[i] then
         redis.call('HDEL', q.latest, value)
+      elseif field == 'service' then services[i] = value
       end
     end
   end
   if #gone == 0 then return 0 end
   local stale = {}
   for i, newest in ipairs(redis.call('HMGET', q.ended, unpack(ids))) do
-    if newest == names[i] .. ' ' .. q.name then stale[#stale + 1] = ids[i] end
+    if newest == names[i] .. ' ' .. q.name then
+      stale[#stale + 1] = ids[i]
+      if services[i] then unlist_execution(q.env, services[i], ids[i]) end
+    end
   end
-  if #stale > 0 then redis.call('HDEL', q.ended, unpack(stale)) end
+  if #stale > 0 then
+    redis.call('HDEL', q.ended, unpack(stale))
+    redis.call('HDEL', retried_key(q.env), unpack(stale))
+  end
   redis.call('XDEL', stream, unpack(gone))
   redis.call('HINCRBY', q.environment, 'entries', -#gone)
   return #gone
@@ -58,6 +65,13 @@ local function record(q, id, job, ending, now)
   add('occurrence', job.occurrence)
   add('priority', job.priority)
   add('target', q.target)  -- what holds where the item has none of its own
+  add('service', job.service)
+  add('awaiting', job.awaiting)
+  add('heard', job.heard)
+  add('progress', job.progress)
+  add('final', ending.final)
+  add('retry_of', job.retry_of)
+  add('tokens', tokens_of(job))
   local entry = kind .. redis.call('XADD', q.history .. kind, '*', unpack(fields))
   q.endings = q.endings or { index = {}, payloads = {}, c = 0, f = 0 }
   local endings = q.endings
@@ -82,6 +96,8 @@ local function forget(q, id, job)
   if job.key and redis.call('HGET', q.keys, job.key) == id then
     redis.call('HDEL', q.keys, job.key)
   end
+  if job.awaiting then redis.call('ZREM', q.awaiting, id) end
+  if job.service then redis.call('SREM', unfinished_key(ref_of(id, job.service)), id) end
   count(q, 'jobs', -1)
 end
 
@@ -95,6 +111,7 @@ local function promote(q, id, job)
   redis.call('HDEL', job_key(id), 'attempt', 'failures', 'first', 'losses', 'suspect', 'token',
     'started', 'admission', 'dropped', 'next_version', 'next_due', 'next_priority',
     'next_expires', 'expires', 'top')
+  forget_execution(q, id, job)
   redis.call('HSET', job_key(id), 'state', 'PENDING', 'version', job.next_version,
     'due', job.next_due, 'priority', job.next_priority)
   if job.next_expires then redis.call('HSET', job_key(id), 'expires', job.next_expires) end

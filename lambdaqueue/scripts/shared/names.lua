@@ -11,6 +11,10 @@ local function worker_key(worker) return 'lq:worker:' .. worker end
 local function schedule_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:schedule:')) end
 local function schedule_runs_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:schedule_runs:')) end
 local function held_key(worker) return 'lq:held:' .. worker end
+local function awaiting_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:awaiting:')) end
+local function unfinished_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:unfinished:')) end
+local function last_success_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:last_success:')) end
+local function retried_key(env) return 'lq:' .. env .. ':retried' end
 local function holder_of(token) return token:match('^[^.]+') end
 
 -- HMGET under the names that were asked for; absent fields are nil.

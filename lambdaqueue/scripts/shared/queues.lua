@@ -28,6 +28,7 @@ local function open_queue(ref)
     in_line = tonumber(in_line[1] or 0),
     suspects = tonumber(in_line[2] or 0),
     payloads = prefix .. 'payloads:' .. name,
+    awaiting = prefix .. 'awaiting:' .. name,
     keys = prefix .. 'keys:' .. name,
     waiting = prefix .. 'waiting:' .. name .. ':',
     history = prefix .. 'history:' .. name .. ':',

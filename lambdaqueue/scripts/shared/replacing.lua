@@ -23,6 +23,7 @@ local function supersede(q, id, job, want, now)
     redis.call('ZREM', q.waiting .. level_of(job), id)
   end
   forget_progress(id)
+  if job.callback then forget_execution(q, id, job) end
   redis.call('HSET', job_key(id), 'state', 'PENDING', 'version', version, 'due', want.due)
   if want.priority ~= '0' then redis.call('HSET', job_key(id), 'priority', want.priority) end
   if want.expires then redis.call('HSET', job_key(id), 'expires', want.expires) end

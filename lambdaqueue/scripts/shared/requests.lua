@@ -9,8 +9,8 @@ local function recall(key)
   return stored and cjson.decode(stored)
 end
 
-local function remember(key, reply)
-  redis.call('SET', key, cjson.encode(reply), 'EX', REMEMBERED)
+local function remember(key, reply, seconds)
+  redis.call('SET', key, cjson.encode(reply), 'EX', seconds or REMEMBERED)
   return reply
 end
 

@@ -10,11 +10,14 @@ import pytest
 from lambdaqueue import ids, keys
 from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.execution import Terms
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Place, Spec, State
+from lambdaqueue.job import Place, State
+from lambdaqueue.retry import RetryPolicy
+from lambdaqueue.spec import Spec
 from lambdaqueue.store import TargetMissing, VersionChanged
-from tests.store.model.reference import Order
-from tests.store.model.stage import QUEUES, Stage
+from tests.store.model.records import Order
+from tests.store.model.stage import ALL_QUEUES, QUEUES, SERVICE_QUEUES, Stage
 
 __all__ = ["Clients"]
 
@@ -79,6 +82,14 @@ class Clients(Stage):
             payload=self.chance.choice((b"", b"\xff\x00\n]]'", b'{"n":%d}' % self.names)),
             target=None if self.chance.random() < 0.05 else "http://127.0.0.1/",
             max_age=self.chance.choice((*[None] * 12, 1, 2_000, 90_000)),
+            terms=self._random_terms() if self.chance.random() < self.calling else None,
+            retry=RetryPolicy("constant", delay=2_000, retries=2, jitter=0),
+        )
+
+    def _random_terms(self) -> Terms:
+        return Terms(
+            ttl=self.chance.choice((1_500, 60_000, 3_600_000)),
+            heartbeat=self.chance.choice((1_000, 1_000, 5_000, 30_000)),
         )
 
     def _order(self, push: Push) -> Order:
@@ -137,7 +148,7 @@ class Clients(Stage):
 
     def change(self) -> str:
         job = self._any_job()
-        if job is None:
+        if job is None or '"service"' in job.current.spec:  # as its service job was
             return "nothing"
         read = self.jobs.read(job.id)
         assert read is not None
@@ -170,6 +181,10 @@ class Clients(Stage):
             assert self.jobs.cancel("1", "mail", "", "no such key") is None
             return "nothing"
         environment, queue = job.queue.split(":", 1)
+        if '"terms"' in job.current.spec and self.chance.random() < 0.4:
+            gone = self.jobs.cancel_at_once(job.id)
+            assert gone is not None
+            return f"{job.id}: {self.model.cancel(job, at_once=True)} at once"
         by_key = job.key is not None and self.chance.random() < 0.5
         answer = self.jobs.cancel(
             environment, queue, "" if by_key else job.id, (job.key or "") if by_key else ""
@@ -191,10 +206,10 @@ class Clients(Stage):
         return f"{job.id}: due {due.due_at}"
 
     def pause(self) -> str:
-        return self._pause(*self.chance.choice(QUEUES), True)
+        return self._pause(*self.chance.choice(ALL_QUEUES), True)
 
     def resume(self) -> str:
-        return self._pause(*self.chance.choice(QUEUES), False)
+        return self._pause(*self.chance.choice(ALL_QUEUES), False)
 
     def _pause(self, environment: str, name: str, paused: bool) -> str:
         (self.queues.pause if paused else self.queues.resume)(Actor(environment, "model"), name)
@@ -203,7 +218,8 @@ class Clients(Stage):
         return f"{ref}: {paused}"
 
     def configure(self) -> str:
-        environment, name = self.chance.choice(QUEUES)
+        # Small limits tell most where executions are listed.
+        environment, name = self.chance.choice((*ALL_QUEUES, *SERVICE_QUEUES))
         queue = self.model.queue(keys.queue_ref(environment, name))
         target = self.chance.choice((None, "http://127.0.0.1/queue"))
         queue.target = target is not None

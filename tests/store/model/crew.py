@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from lambdaqueue.attempt_log import Attempt, extend_log, read_log
 from lambdaqueue.attempts import AttemptStore, Kind, Settlement
+from lambdaqueue.callback_tokens import CallbackToken
 from lambdaqueue.errors import WorkerDeclaredDead
-from lambdaqueue.job import Attempt, Claim, extend_log, read_log
-from tests.store.model.reference import Settled
+from lambdaqueue.job import Claim
+from tests.store.model.records import Settled
 from tests.store.model.stage import Actor, Stage
 from tests.store.world import at_once
 
 __all__ = ["Crew"]
+
+WEIGHTS: Mapping[bool | None, tuple[int, ...]] = {
+    None: (50, 0, 25, 8, 8, 8),
+    False: (0, 0, 40, 10, 25, 25),
+    True: (0, 50, 25, 8, 8, 0),
+}
+"""Of each `Kind`: a job that no callback ends; one whose token isn't known yet; one whose is."""
 
 
 class Crew(Stage):
@@ -52,6 +63,9 @@ class Crew(Stage):
         for claim in claimed.claims:
             self._started(name, claim)
         actor.claims += claimed.claims
+        for claim in claimed.claims:
+            if claim.spec.terms is not None and self.chance.random() < 0.6:
+                self._invoke(actor, claim)
         return f"{name}: {[(c.id, c.version, c.attempt) for c in claimed.claims]}"
 
     def _considered(self, name: str, entries: list[str]) -> tuple[list[str], bool]:
@@ -134,10 +148,21 @@ class Crew(Stage):
         assert answers == self.model.settle(name, outcomes, self.now)
         return answers
 
+    def _invoke(self, actor: Actor, claim: Claim) -> str:
+        token = CallbackToken.mint(claim.id)
+        self.invoked[claim.token] = token
+        if at_once(actor.store.register(claim, token.digest)) is None:
+            return f"{claim.id}: stale"
+        if self.chance.random() < 0.08:
+            return f"{claim.id}: no answer came, so nothing is sent"
+        self.tokens.append(token)
+        return claim.id
+
     def _outcome(self, claim: Claim, finish: bool) -> Settlement:
-        kind = Kind.COMPLETED
+        called = None if claim.spec.terms is None else self.invoked.get(claim.token) in self.tokens
+        kind = Kind.COMPLETED if called is None else Kind.STARTED if called else Kind.UNSENT
         if not finish:
-            kind = self.chance.choices(list(Kind), (50, 25, 8, 8, 8))[0]
+            kind = self.chance.choices(list(Kind), WEIGHTS[called])[0]
         error = ""
         if kind in (Kind.RETRY, Kind.FAILED):
             error = self.chance.choice(("timeout: x", "http_500: y", "dns: it's ]] \x00 é"))

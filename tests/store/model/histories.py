@@ -6,10 +6,13 @@ import json
 from collections import Counter
 
 from lambdaqueue import keys
-from tests.store.model.reference import Ending, Reference
+from tests.store.model.records import Ending
+from tests.store.model.reference import Reference
 from tests.store.snapshot import Entry, Snapshot
 
 __all__ = ["Histories"]
+
+OF_EXECUTIONS = ("tokens", "awaiting", "final", "service", "retry_of", "occurrence")
 
 
 class Histories:
@@ -103,7 +106,9 @@ def _told_by_model(ending: Ending) -> str:
     return json.dumps(
         [
             ending.id, str(ending.version), ending.state, str(ending.attempt), ending.error,
-            ending.key, list(ending.log), ending.spec,
+            ending.key, list(ending.log), ending.spec, " ".join(ending.tokens),
+            "" if ending.awaiting is None else str(ending.awaiting), ending.final,
+            ending.service, ending.retry_of, ending.occurrence,
         ],
         sort_keys=True,
     )  # fmt: skip
@@ -115,6 +120,7 @@ def _told_by_entry(entry: Entry) -> str:
         [
             f["id"], f["version"], f["state"], f["attempt"], f.get("error", ""),
             f.get("key", ""), json.loads(f.get("attempts", "[]")), f["spec"],
+            *(f.get(name, "") for name in OF_EXECUTIONS),
         ],
         sort_keys=True,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lambdaqueue import keys
-from tests.store.model.stage import QUEUES, START, Stage
+from tests.store.model.stage import ALL_QUEUES, START, Stage
 
 __all__ = ["Operators"]
 
@@ -26,11 +26,11 @@ class Operators(Stage):
         return str(self.upkeep.sweep())
 
     def stir(self) -> str:
-        refs = [keys.queue_ref(*each) for each in QUEUES]
+        refs = [keys.queue_ref(*each) for each in ALL_QUEUES]
         return str(self.upkeep.stir([ref for ref in refs if ref in self.model.queues]))
 
     def trim(self) -> str:
-        environment, name = self.chance.choice(QUEUES)
+        environment, name = self.chance.choice(ALL_QUEUES)
         ref, kind = keys.queue_ref(environment, name), self.chance.choice("cf")
         if ref not in self.model.queues:
             return "nothing"
@@ -73,10 +73,11 @@ class Operators(Stage):
     def echo(self) -> str:
         if not self.wire.sent:
             return "nothing"
-        name, args = self.wire.much_later()
+        name, args = self.wire.much_later(self.now)
         # Whatever a worker sends is a sign of its life, even that it was born.
         if name == "beat" and args[1] == "new" and not self.model.knew(args[0]):
             self.model.join(args[0], args[2])
+            self.wire.forget_claims(args[0])
         elif name == "beat" and self.model.alive(args[0]):
             self.model.beat(args[0], args[4:])
         elif name == "claim" and self.model.alive(args[1]):

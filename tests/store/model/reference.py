@@ -1,6 +1,7 @@
 """What the scripts must do, once more, in plain Python and without any index.
 
 The model test makes every call on Redis and on a `Reference`, and compares them job by job.
+What callbacks, deadlines and service jobs add is in `executions.py`.
 """
 
 from __future__ import annotations
@@ -9,152 +10,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Ending", "Job", "Order", "QueueModel", "Reference", "Settled", "Version", "Worker"]
+from tests.store.model.course import Course
+from tests.store.model.records import (
+    Ending,
+    Job,
+    Order,
+    QueueModel,
+    Settled,
+    Version,
+    Worker,
+    ending_of,
+)
+
+__all__ = ["Reference"]
 
 SILENCE = 10_000
 LEASE = 30_000
 LONGEST_STEP = 1_000
 MOST_LOSSES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What was asked for, with its times worked out."""
-
-    number: int
-    due: int
-    priority: int
-    expires: int | None
-    spec: str
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One job of a push, or a change of one. `due` None keeps the due time."""
-
-    due: int | None
-    priority: int
-    max_age: int | None
-    spec: str
-    key: str | None = None
-    keep: bool = False
-
-    def version(self, number: int, due: int) -> Version:
-        expires = None if self.max_age is None else due + self.max_age
-        return Version(number, due, self.priority, expires, self.spec)
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a version ended: one history entry."""
-
-    id: str
-    queue: str
-    version: int
-    state: str
-    attempt: int
-    error: str
-    key: str
-    log: tuple[Any, ...]
-    spec: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The outcome of one attempt, as a worker settles it."""
-
-    id: str
-    token: str
-    kind: str
-    delay: int
-    error: str
-    log: tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class Job:
-    """A job that has not ended."""
-
-    id: str
-    queue: str
-    key: str | None
-    current: Version
-    state: str = "PENDING"
-    attempt: int = 0
-    failures: int = 0
-    first: int | None = None
-    suspect: bool = False
-    losses: int = 0
-    token: str | None = None
-    started: int = 0
-    worker: str = ""
-    dropped: bool = False
-    top: int = 0
-    log: tuple[Any, ...] = ()
-    next: Version | None = None
-
-    @property
-    def running(self) -> bool:
-        return self.state == "RUNNING"
-
-    @property
-    def level(self) -> str:
-        return "s" if self.suspect else str(self.current.priority)
-
-    def stored(self) -> dict[str, str]:
-        """The fields of its hash, but for `admission` and the zeros."""
-        fields: dict[str, object] = {
-            "queue": self.queue.partition(":")[2],
-            "state": self.state,
-            "version": self.current.number,
-            "due": self.current.due,
-            "priority": self.current.priority or None,
-            "expires": self.current.expires,
-            "key": self.key,
-            "attempt": self.attempt or None,
-            "failures": self.failures or None,
-            "first": self.first,
-            "suspect": 1 if self.suspect else None,
-            "losses": self.losses or None,
-            "token": self.token,
-            "started": self.started if self.running else None,
-            "dropped": 1 if self.dropped else None,
-            "top": self.top or None,
-        }
-        if self.next:
-            fields |= {
-                "next_version": self.next.number,
-                "next_due": self.next.due,
-                "next_priority": self.next.priority or None,
-                "next_expires": self.next.expires,
-            }
-        return {name: str(value) for name, value in fields.items() if value is not None}
-
-
-@dataclass(slots=True)
-class QueueModel:
-    """A queue as far as the model follows it."""
-
-    ref: str
-    target: bool = False
-    paused: bool = False
-    window: int = 16
-    history_limit: int = 10_000
-    failed_limit: int = 10_000
-    ended: dict[str, int] = field(
-        default_factory=lambda: {"COMPLETED": 0, "FAILED": 0, "CANCELLED": 0}
-    )
-
-
-@dataclass(slots=True)
-class Worker:
-    """A worker that has joined and not left."""
-
-    slots: int
-    beat: int
-    dead: bool = False
-    suspect: str | None = None
-    held: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -215,12 +88,15 @@ class Reference:
         if job.running:
             job.next = version
         else:
-            self._renew(job, version)
+            # Nobody may speak for the version that is gone; what its last callback was stays known.
+            course = job.course if job.course.callback is None else job.course.over()
+            self._renew(job, version, course)
         return newest
 
-    def cancel(self, job: Job) -> str:
-        if not job.running:
-            self._end(job, "CANCELLED", "cancelled: on request")
+    def cancel(self, job: Job, at_once: bool = False) -> str:
+        if at_once or not job.running:
+            self.detach(job)
+            self.end(job, "CANCELLED", "cancelled: on request")
             return "cancelled"
         job.dropped = True
         if job.next:
@@ -265,7 +141,7 @@ class Reference:
             worker.suspect = job.id
 
     def expire(self, job: Job) -> None:
-        self._end(job, "FAILED", "expired: its max age is over")
+        self.end(job, "FAILED", "expired: its max age is over")
 
     def settle(self, name: str, outcomes: list[Settled], now: int) -> list[bool]:
         successes: dict[str, int] = {}
@@ -277,15 +153,15 @@ class Reference:
                 answers.append(False)
                 continue
             answers.append(True)
-            worker = self.workers[name]
-            del worker.held[job.id]
-            if worker.suspect == job.id:
-                worker.suspect = None
-            if outcome.kind == "completed":
+            if outcome.kind in ("completed", "started"):
                 successes[job.queue] = successes.get(job.queue, 0) + 1
             elif outcome.error.partition(":")[0] in ("timeout", "connect", "dns"):
                 timed_out.add(job.queue)
-            self._apply(job, outcome, now)
+            self.detach(job)
+            if outcome.kind == "started" or job.course.awaiting is not None:
+                self._let_go(job, outcome, now)
+            else:
+                self.apply(job, outcome, now)
         for ref in successes.keys() | timed_out:
             queue = self.queues[ref]
             if ref in timed_out:
@@ -294,15 +170,34 @@ class Reference:
                 queue.window = min(512, queue.window + successes[ref])
         return answers
 
-    def _apply(self, job: Job, outcome: Settled, now: int) -> None:
+    def _let_go(self, job: Job, outcome: Settled, now: int) -> None:
+        """It goes on without its worker; who has not sent it can't know of what attempt."""
+        if outcome.kind != "unsent" and outcome.log:
+            job.log = outcome.log
+        job.suspect, job.losses = False, 0
+        if job.course.awaiting is None:
+            job.course.hear(now, self.lease)
+
+    def detach(self, job: Job) -> None:
+        """Take a job from its worker, if one has it."""
+        worker = self.workers.get(job.worker)
+        if job.token and worker:
+            del worker.held[job.id]
+            if worker.suspect == job.id:
+                worker.suspect = None
+        job.token = None
+
+    def apply(self, job: Job, outcome: Settled, now: int) -> None:
+        """What follows from an attempt that has ended."""
         if outcome.kind == "completed":
-            self._end(job, "COMPLETED", "", outcome.log)
+            self.end(job, "COMPLETED", "", outcome.log, outcome.final)
         elif job.dropped:
-            self._end(job, "CANCELLED", "cancelled: on request", outcome.log)
+            self.end(job, "CANCELLED", "cancelled: on request", outcome.log, outcome.final)
         elif job.next:
-            self._end(job, "CANCELLED", "superseded: by a newer version", outcome.log)
+            error = "superseded: by a newer version"
+            self.end(job, "CANCELLED", error, outcome.log, outcome.final)
         elif outcome.kind == "failed":
-            self._end(job, "FAILED", outcome.error, outcome.log)
+            self.end(job, "FAILED", outcome.error, outcome.log, outcome.final)
         else:
             self._go_on(job, outcome, now)
 
@@ -313,10 +208,12 @@ class Reference:
             job.failures += 1
             job.suspect, job.losses = False, 0
             job.log = outcome.log
+            if job.course.callback is not None:
+                job.course.failed = job.attempt
         elif outcome.kind == "unsent":
             job.attempt -= 1
         job.state = "RETRY" if job.attempt else "PENDING"
-        job.token = None
+        job.token = job.started = None
 
     # What the scheduler does
 
@@ -333,15 +230,20 @@ class Reference:
                 dead += 1
             for job_id, lease in list(worker.held.items()):
                 if worker.dead or lease < self.lease:
-                    del worker.held[job_id]
-                    self._lose(self.jobs[job_id], worker, now)
-                    lost += 1
+                    lost += self._lose(self.jobs[job_id], worker, now)
             if worker.dead:
                 del self.workers[name]
                 self.buried.add(name)
         return lost, dead
 
-    def _lose(self, job: Job, worker: Worker, now: int) -> None:
+    def _lose(self, job: Job, worker: Worker, now: int) -> int:
+        """Take back an attempt; 0 where a callback came: it needs no worker."""
+        guilty = job.suspect and worker.suspect == job.id
+        self.detach(job)
+        if job.course.awaiting is not None:
+            job.suspect, job.losses = False, 0
+            return 0
+        assert job.started is not None
         made = {
             "n": job.attempt,
             "at": job.started,
@@ -349,20 +251,18 @@ class Reference:
             "e": "lost: the worker died",
         }
         log = (*job.log, made)[-20:]
-        guilty = job.suspect and worker.suspect == job.id
-        if guilty:
-            worker.suspect = None
-            job.losses += 1
+        job.losses += guilty
         if job.dropped:
-            self._end(job, "CANCELLED", "cancelled: on request", log)
+            self.end(job, "CANCELLED", "cancelled: on request", log)
         elif job.next:
-            self._end(job, "CANCELLED", "superseded: by a newer version", log)
+            self.end(job, "CANCELLED", "superseded: by a newer version", log)
         elif job.losses >= MOST_LOSSES:
-            self._end(job, "FAILED", "lost: three workers died on this job", log)
+            self.end(job, "FAILED", "lost: three workers died on this job", log)
         else:
             job.first = job.current.due if job.first is None else job.first
             job.current = replace(job.current, due=now)
-            job.state, job.token, job.suspect, job.log = "RETRY", None, True, log
+            job.state, job.started, job.suspect, job.log = "RETRY", None, True, log
+        return 1
 
     def lease_is_out(self) -> bool:
         """True while a worker holds anything."""
@@ -370,28 +270,24 @@ class Reference:
 
     # How versions come and go
 
-    def _renew(self, job: Job, version: Version) -> None:
-        self.jobs[job.id] = Job(job.id, job.queue, job.key, version)
+    def _renew(self, job: Job, version: Version, course: Course) -> None:
+        self.jobs[job.id] = Job(
+            job.id, job.queue, job.key, version,
+            course=course, service=job.service, occurrence=job.occurrence, retry_of=job.retry_of,
+        )  # fmt: skip
 
-    def _end(self, job: Job, state: str, error: str, log: tuple[Any, ...] | None = None) -> None:
-        spec = job.current.spec
-        if state == "COMPLETED":
-            spec = spec.partition("\n")[0] + "\n"
-        self.endings.append(
-            Ending(
-                id=job.id,
-                queue=job.queue,
-                version=job.current.number,
-                state=state,
-                attempt=job.attempt,
-                error=error,
-                key=job.key or "",
-                log=job.log if log is None else log,
-                spec=spec,
-            )
-        )
+    def end(
+        self,
+        job: Job,
+        state: str,
+        error: str,
+        log: tuple[Any, ...] | None = None,
+        final: str = "",
+    ) -> None:
+        """End a version; the next one takes over, or the job is gone."""
+        self.endings.append(ending_of(job, state, error, job.log if log is None else log, final))
         self.queues[job.queue].ended[state] += 1
         if job.next:
-            self._renew(job, job.next)
+            self._renew(job, job.next, job.course.over())
         else:
             del self.jobs[job.id]

@@ -11,22 +11,34 @@ import pytest
 
 from lambdaqueue import attempts
 from lambdaqueue.attempts import AttemptStore
+from lambdaqueue.callback_tokens import CallbackToken
+from lambdaqueue.callbacks import Callbacks
 from lambdaqueue.connection import Redis
+from lambdaqueue.endings import Ending
+from lambdaqueue.executing import Executions
+from lambdaqueue.executions import ExecutionStore
 from lambdaqueue.job import Claim
 from lambdaqueue.queues import QueueStore
+from lambdaqueue.schedule import Round
+from lambdaqueue.schedules import ScheduleStore
+from lambdaqueue.services import ServiceJobs
 from lambdaqueue.store import JobStore
 from lambdaqueue.upkeep import Upkeep
-from tests.store.model import invariants
+from tests.store.model import awaiting, invariants
+from tests.store.model.executions import ExecutionReference
+from tests.store.model.foretelling import Foretelling
 from tests.store.model.histories import Histories
-from tests.store.model.reference import Reference
 from tests.store.model.wire import AsyncWire, Wire
 from tests.store.snapshot import Snapshot, reader, take
 from tests.store.world import at_once
 
-__all__ = ["QUEUES", "START", "Actor", "Stage"]
+__all__ = ["ALL_QUEUES", "QUEUES", "SERVICE_QUEUE", "SERVICE_QUEUES", "START", "Actor", "Stage"]
 
 START = 1_700_000_000_000
 QUEUES = (("1", "mail"), ("1", "a/b"), ("2", "mail"))
+SERVICE_QUEUE = "services.reports"
+SERVICE_QUEUES = (("1", SERVICE_QUEUE), ("2", SERVICE_QUEUE))
+ALL_QUEUES = (*QUEUES, *SERVICE_QUEUES)
 
 
 @dataclass(slots=True)
@@ -49,17 +61,23 @@ class Stage:
         self.reader = reader(client)
         self.chance = random.Random(seed)
         self.now = START
-        self.wire = Wire(client, random.Random(seed + 1))
-        self.model = Reference()
+        self.model = ExecutionReference()
+        self.wire = Wire(client, random.Random(seed + 1), Foretelling(self.model))
         self.histories = Histories()
         self.line = invariants.Line()
         self.jobs, self.queues, self.upkeep = (
             JobStore(client), QueueStore(client), Upkeep(client),
         )  # fmt: skip
-        for store in (self.jobs, self.queues, self.upkeep):
+        self.executions = ExecutionStore(client)
+        self.schedules = ScheduleStore(client, collection="services")
+        self.stores = (self.jobs, self.queues, self.upkeep, self.executions, self.schedules)
+        for store in self.stores:
             store._scripts = self.wire
+        self._furnish_use_cases()
         self.workers: list[Actor] = []
         self.stock: list[Actor] = []
+        self.abandoned: set[str] = set()
+        """Entries of stock workers that were killed: RQ clears up what a callback ended."""
         self.ghosts: list[tuple[AttemptStore, list[Claim]]] = []
         self.idempotent: dict[tuple[str, str], Any] = {}
         self.attempts: set[tuple[str, int, int]] = set()
@@ -67,7 +85,24 @@ class Stage:
         self.before = Snapshot()
         self.names = 0
         self.suspended = False
+        self.calling = self.chance.choice((0.2, 0.6, 0.9))
+        """How many of the pushed jobs are to be ended by a callback."""
+        self.tokens: list[CallbackToken] = []
+        self.invoked: dict[str, CallbackToken] = {}
+        self.finals: list[tuple[Ending, CallbackToken]] = []
+        self.overdue: list[list[Ending]] = []
+        self.rounds: list[Round] = []
+        self.executed: dict[str, str] = {}
         client.flushdb()
+
+    def _furnish_use_cases(self) -> None:
+        """The layer above works with the stage's stores, and so with its wire and its clock."""
+        self.callbacks = Callbacks(self.client)
+        self.services = ServiceJobs(self.client)
+        self.executing = Executions(self.client)
+        self.callbacks._executions = self.executing._executions = self.executions
+        self.services._schedules = self.schedules
+        self.executing._services, self.executing._jobs = self.services, self.jobs
 
     def step(self, action: Callable[[], str]) -> None:
         """Do one thing, and look whether the world is still in order."""
@@ -79,19 +114,20 @@ class Stage:
         invariants.check(self.before, after, self.model, self.line, self.now)
         self.rq_is_clean(after)
         self.histories.follow(after, self.model)
+        awaiting.check(after, self.model, self.histories)
         self.before = after
 
     def tell_time(self) -> None:
-        for store in (self.jobs, self.queues, self.upkeep):
+        for store in self.stores:
             store.now = self.now
         for actor in (*self.workers, *self.stock):
             actor.store.now = self.now
 
     def rq_is_clean(self, after: Snapshot) -> None:
         """Every RQ job is in the line, was popped, or runs."""
-        known = set(after.ready) | {actor.entry for actor in self.stock}
+        known = set(after.ready) | {actor.entry for actor in self.stock} | self.abandoned
         for job_id, fields in after.jobs.items():
-            if fields["state"] == "RUNNING":
+            if "token" in fields:
                 known.add(f"{job_id}_{fields['admission']}")
         stale = after.rq_jobs.keys() - known
         assert not stale, f"RQ jobs of nobody: {stale}"
@@ -110,6 +146,9 @@ class Stage:
             return
         else:
             self.now -= self.chance.randrange(10_000)
+            # Their deadlines are found too late by as much.
+            for job in self.model.jobs.values():
+                job.course.astray = True
 
     def _store(self, rq_worker: str, slots: int) -> AttemptStore:
         store = AttemptStore(self.client, rq_worker=rq_worker, slots=slots, now=self.now)  # type: ignore[arg-type]

@@ -69,6 +69,8 @@ class StockCrew(Crew):
             return "nobody"
         actor = self.chance.choice(self.stock)
         self.stock.remove(actor)
+        if any(claim.spec.terms for claim in actor.claims):
+            self.abandoned.add(actor.entry)
         if not (actor.entry in self.before.ready or actor.claims):
             self.client.delete(f"rq:job:{actor.entry}")
         return actor.entry

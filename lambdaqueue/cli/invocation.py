@@ -1,0 +1,142 @@
+"""Deliveries that ask for callbacks, as the sample service reads them. Pure.
+
+Nothing that a delivery says is ever called as it stands: of its callback URL only the token is
+taken, and that only if the rest is the server's that we know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lambdaqueue import strict_json
+from lambdaqueue.cli.api_client import DEFAULT_URL
+from lambdaqueue.cli.failures import UsageError
+from lambdaqueue.cli.terminal import printable
+from lambdaqueue.errors import LambdaQueueError, RequestError
+
+__all__ = ["Invocation", "Stranger", "api_origin", "json_object"]
+
+DEFAULT_INTERVAL, LONGEST_INTERVAL = 30.0, 3_600.0
+"""Seconds between two heartbeats: where none are told, and the most that make sense."""
+
+MOST_RUNS = 10**9
+"""Where the counter that is kept as state begins anew."""
+
+URL_SHOWN = 120
+"""Characters of a refused URL that are printed."""
+
+ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
+CALLBACK = re.compile(r"([^/]+//[^/]+)/api/v1/callback/([A-Za-z0-9_-]+)")
+PORTS = {"http": 80, "https": 443}
+
+
+class Stranger(LambdaQueueError):
+    """Raised when a delivery asks for callbacks to another server than the one known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A delivery that asks for callbacks: the start of a service job, or an async item.
+
+    `key` is the same for every attempt, `interval` is seconds between two heartbeats, `runs` the
+    counter that the last successful run has left; None for an item, which has no next run.
+    """
+
+    key: str
+    name: str
+    attempt: int
+    token: str = field(repr=False)
+    interval: float = DEFAULT_INTERVAL
+    runs: int | None = None
+
+    @classmethod
+    def read(cls, headers: Mapping[str, str], body: bytes, api: str) -> Invocation | None:
+        """Return what a delivery asks for; None if it isn't callbacks.
+
+        `headers` have lower-case names. An item's payload may have a `callback_url` of its own:
+        the header, which the server alone can set, counts before it.
+
+        Raises:
+            Stranger: the callbacks would go elsewhere than to the origin `api`.
+        """
+        asked = json_object(body)
+        url = headers.get("x-lq-callback-url") or asked.get("callback_url")
+        if not isinstance(url, str):
+            return None
+        job = asked if asked.get("callback_url") == url else {}
+        execution = str(job.get("execution_name") or headers.get("x-lq-id", "execution"))
+        attempt = headers.get("x-lq-attempt", "")
+        return cls(
+            key=headers.get("webhook-id", execution),
+            name=f"{job['service_name']}/{job.get('job_name')} {execution}"
+            if "service_name" in job
+            else execution,
+            attempt=int(attempt) if re.fullmatch("[0-9]{1,9}", attempt) else 0,
+            token=_token(url, api),
+            interval=_interval(job, headers),
+            runs=_runs(job) if job else None,
+        )
+
+    def follows(self, other: Invocation) -> bool:
+        """Tell whether this is a newer attempt than `other`, of the same execution."""
+        return self.token != other.token and self.attempt >= other.attempt
+
+
+def api_origin(env: Mapping[str, str]) -> str:
+    """Return where LambdaQueue's API is: LQ_API_URL, else where `lambdaqueue up` has it.
+
+    Raises:
+        UsageError: it is no origin.
+    """
+    url = (env.get("LQ_API_URL") or DEFAULT_URL).rstrip("/")
+    if _origin(url) is None:
+        raise UsageError(f"LQ_API_URL must be an origin like {DEFAULT_URL}, not {url!r}")
+    return url
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """Return the object that `text` says in JSON, else an empty one."""
+    try:
+        return strict_json.parse_object(text)
+    except RequestError:
+        return {}
+
+
+def _token(url: str, api: str) -> str:
+    found = CALLBACK.fullmatch(url)
+    if found is None or _origin(found[1]) != _origin(api):
+        raise Stranger(
+            f"calls back to {api} only, not to {printable(url, URL_SHOWN)}; "
+            "set LQ_API_URL to the server's LQ_PUBLIC_URL"
+        )
+    return found[2]
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Return scheme, host and port; None for what is more or less than an origin."""
+    found = ORIGIN.fullmatch(url)
+    if found is None:
+        return None
+    scheme, host, port = found[1].lower(), found[2].lower(), found[3]
+    return scheme, host, PORTS[scheme] if port is None else int(port)
+
+
+def _interval(job: Mapping[str, Any], headers: Mapping[str, str]) -> float:
+    told = job.get("heartbeat_interval_seconds")
+    if isinstance(told, int | float) and 0 < told <= LONGEST_INTERVAL:
+        return float(told)
+    text = headers.get("x-lq-heartbeat", "")
+    if re.fullmatch("[0-9]{1,7}", text) and 0 < int(text) <= LONGEST_INTERVAL * 1_000:
+        return int(text) / 1_000
+    return DEFAULT_INTERVAL
+
+
+def _runs(job: Mapping[str, Any]) -> int:
+    """Read the counter that a run before has left as its state."""
+    last = job.get("last_successful_execution")
+    state = last.get("state") if isinstance(last, dict) else None
+    runs = state.get("runs") if isinstance(state, dict) else None
+    return runs if type(runs) is int and 0 <= runs < MOST_RUNS else 0

@@ -1,0 +1,43 @@
+-- The executions of service jobs are listed three times: among all of their environment, of their
+-- service, and of their job. Ids begin with a clock, so the lists are in the order of the making.
+-- What is listed is unfinished or has its entry in history.
+
+local function lists_of(env, service_job)
+  local all = 'lq:' .. env .. ':executions'
+  return { all, all .. ':' .. service_job:match('^[^/]+'), all .. ':' .. service_job }
+end
+
+local function list_execution(env, service_job, id)
+  for _, list in ipairs(lists_of(env, service_job)) do redis.call('ZADD', list, 0, id) end
+end
+
+local function unlist_execution(env, service_job, id)
+  for _, list in ipairs(lists_of(env, service_job)) do redis.call('ZREM', list, id) end
+end
+
+local MOST_TOKENS = 64   -- more attempts than a policy has; a key may be pushed for ever
+local DIGEST = 43        -- characters
+
+-- The digests of its callback tokens, the newest last: they go on to be known.
+local function tokens_of(job)
+  if not job.callback then return job.tokens end
+  local all = job.tokens and job.tokens .. ' ' .. job.callback or job.callback
+  return all:sub(-MOST_TOKENS * (DIGEST + 1) + 1)
+end
+
+-- An attempt's callback token counts no more; that it once did stays known.
+local function retire_token(id, job)
+  if job.callback then
+    redis.call('HSET', job_key(id), 'tokens', tokens_of(job))
+    redis.call('HDEL', job_key(id), 'callback')
+    job.tokens, job.callback = tokens_of(job), nil
+  end
+end
+
+-- What is known of an attempt that ran until its callback, when another one is to follow.
+local function forget_execution(q, id, job)
+  retire_token(id, job)
+  if job.awaiting then redis.call('ZREM', q.awaiting, id) end
+  redis.call('HDEL', job_key(id), 'awaiting', 'ends', 'beaten', 'heard', 'rate', 'progress', 'closed',
+    'failed', 'called')
+end

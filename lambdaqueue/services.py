@@ -1,0 +1,137 @@
+"""The use cases around the definitions of service jobs: put, look, search, delete."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from lambdaqueue.connection import Redis
+from lambdaqueue.errors import NotFound
+from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
+from lambdaqueue.schedules import ScheduleChanged, ScheduleStore
+from lambdaqueue.service_job import ServiceJob, queue_of
+
+__all__ = ["JobFilter", "ServiceJobs"]
+
+CHUNK = 500
+"""Definitions that are read with one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which service jobs to list: those of any of the scopes and with any of the guids.
+
+    A scope is a service, or `service/job`; None restricts nothing.
+    """
+
+    scopes: tuple[str, ...] | None = None
+    guids: tuple[str, ...] | None = None
+
+
+class ServiceJobs:
+    """Definitions, which are schedules of a collection of their own. `now` (Unix ms) replaces
+    Redis' clock."""
+
+    def __init__(self, client: Redis, now: int | None = None) -> None:
+        self._schedules = ScheduleStore(client, now, collection="services")
+
+    def put(self, environment: str, wanted: ServiceJob) -> ServiceJob:
+        """Make a service job, or make the one of these names what is wanted.
+
+        Unfinished executions go on as they are. Only another expression, or being enabled again,
+        moves the next run.
+
+        Raises:
+            InvalidRequest: it has no run in the future.
+        """
+        while True:
+            known = self._schedules.read(environment, wanted.id)
+            schedule = self._wanted(environment, wanted, known)
+            if schedule == known:
+                return wanted
+            try:
+                self._schedules.put(schedule, known.revision if known else 0)
+            except ScheduleChanged:
+                continue
+            return wanted
+
+    def job(self, environment: str, service: str, job: str) -> ServiceJob:
+        """Return a service job; raises NotFound."""
+        known = self._schedules.read(environment, f"{service}/{job}")
+        if known is None:
+            raise NotFound("there is no such service job")
+        return ServiceJob.of(known)
+
+    def jobs_of(self, environment: str, service: str) -> list[ServiceJob]:
+        """Return the jobs of a service by name."""
+        return list(self._within(environment, service))
+
+    def search(self, environment: str, where: JobFilter) -> list[ServiceJob]:
+        """Return the service jobs that match, by name."""
+        if where.guids is not None:
+            ids = self._schedules.ids_of(environment, where.guids)
+            wanted = [each for each in ids if _is_within(each, where.scopes)]
+            return [ServiceJob.of(each) for each in self._schedules.read_many(environment, wanted)]
+        if where.scopes is None:
+            return list(self._within(environment, ""))
+        lists = (self._within(environment, scope) for scope in where.scopes)
+        within = {each.id: each for each in itertools.chain.from_iterable(lists)}
+        return [within[name] for name in sorted(within)]
+
+    def drop(self, environment: str, service: str, job: str) -> None:
+        """Forget a service job; executions that are unfinished go on. Raises NotFound."""
+        self._schedules.drop(environment, self.job(environment, service, job).id)
+
+    def _within(self, environment: str, scope: str) -> Iterator[ServiceJob]:
+        """Yield the jobs of a scope by name: of all services, of one, or one job."""
+        if "/" in scope:
+            known = self._schedules.read(environment, scope)
+            if known is not None:
+                yield ServiceJob.of(known)
+            return
+        for ids in self._chunks(environment, scope):
+            yield from map(ServiceJob.of, self._schedules.read_many(environment, ids))
+
+    def _chunks(self, environment: str, service: str) -> Iterator[Sequence[str]]:
+        prefix = f"{service}/" if service else ""
+        after = ""
+        while ids := self._schedules.ids_with(environment, prefix, after, CHUNK):
+            yield ids
+            after = ids[-1]
+
+    def _wanted(self, environment: str, wanted: ServiceJob, known: Schedule | None) -> Schedule:
+        now = self._schedules.clock()
+        recurrence = Recurrence(wanted.schedule)
+        moved = known is None or known.recurrence != recurrence
+        anchor = now if known is None or moved else known.anchor
+        if moved:
+            check_has_runs(recurrence, anchor, now)
+        base = known or Schedule(
+            id=wanted.id,
+            environment=environment,
+            queue=queue_of(wanted.service),
+            spec=wanted.spec,
+            recurrence=recurrence,
+            created=now,
+            anchor=anchor,
+            key=wanted.guid(environment),
+        )
+        next_run = base.next_run if not moved and wanted.enabled and not base.paused else None
+        return replace(
+            base,
+            spec=wanted.spec,
+            recurrence=recurrence,
+            anchor=anchor,
+            paused=not wanted.enabled,
+            exclusive=wanted.exclusive,
+            notes=json.dumps(wanted.payload),
+            next_run=next_run or (first_run(recurrence, anchor, now) if wanted.enabled else None),
+        )
+
+
+def _is_within(service_job: str, scopes: Sequence[str] | None) -> bool:
+    if scopes is None:
+        return True
+    return any(service_job == scope or service_job.startswith(f"{scope}/") for scope in scopes)

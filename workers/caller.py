@@ -1,0 +1,70 @@
+"""The call of an attempt: from a claim to an answer, whatever it takes before it can be sent."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from lambdaqueue.envelope import headers_for
+from lambdaqueue.job import Claim
+from lambdaqueue.outcome import Answer, ErrorClass
+from workers.invoking import Invocation, Invoker
+from workers.sender import Outgoing, Sender
+from workers.validation import Voucher
+
+__all__ = ["Caller"]
+
+
+class Caller:
+    """Calls endpoints, each after it has proved whose it is."""
+
+    def __init__(self, sender: Sender, voucher: Voucher, invoker: Invoker) -> None:
+        self._sender = sender
+        self._voucher = voucher
+        self._invoker = invoker
+
+    async def call(self, claim: Claim) -> Answer:
+        """Make the one call of an attempt.
+
+        What came before it is part of the answer's duration, not of the call's deadline.
+
+        Raises:
+            SecretUnreadable: what signs can't be opened here.
+            NotToBeSent: somebody else has the job by now, or a callback shows that it runs.
+            StorageUnavailable: its callback token could not be stored, so nothing was sent.
+        """
+        url = claim.target
+        if url is None:
+            return Answer(failure=ErrorClass.NO_TARGET)
+        began = time.monotonic()
+        trust = await self._voucher.vouch(claim, url)
+        waited = _ms_since(began)
+        if isinstance(trust, Answer):
+            return replace(trust, duration=waited)
+        invocation = Invocation(claim)
+        if claim.spec.terms is not None:
+            invocation = await self._invoker.invoke(claim, waited)
+            waited = _ms_since(began)
+        claim = invocation.claim
+        signed = headers_for(claim, trust.secrets, int(time.time() * 1_000), trust.v1)
+        answer = await self._sender.send(
+            Outgoing(
+                url=url,
+                method=claim.spec.method,
+                headers=[*signed, *invocation.headers],
+                body=claim.spec.payload,
+                timeout=claim.timeout,
+                keep=claim.result_bytes,
+            )
+        )
+        answer = invocation.blank(answer)
+        return replace(answer, duration=answer.duration + waited) if waited else answer
+
+    async def close(self) -> None:
+        """Break off what is being found out, and close the connections."""
+        await self._voucher.close()
+        await self._sender.close()
+
+
+def _ms_since(began: float) -> int:
+    return int((time.monotonic() - began) * 1_000)
