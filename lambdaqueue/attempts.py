@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import redis.asyncio
 
 from lambdaqueue import keys
+from lambdaqueue.claims import read_claims, read_shared
 from lambdaqueue.connection import AsyncScripts, translated
 from lambdaqueue.errors import WorkerDeclaredDead
-from lambdaqueue.job import Claim, Seals
-from lambdaqueue.messages import SUCCESS as MESSAGE_SUCCESS
-from lambdaqueue.queue_settings import DEFAULT_TIMEOUT, Policies
-from lambdaqueue.spec import Spec
+from lambdaqueue.job import Claim
 
 __all__ = ["LEASE", "SILENCE", "AttemptStore", "Claimed", "Kind", "Settlement"]
 
@@ -69,11 +67,16 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a claim brought. `held_back`: jobs are ready that this worker may not take now."""
+    """What a claim brought.
+
+    `held_back`: jobs are ready that this worker may not take now. `unreadable` are jobs that newer
+    code has stored, each with the reason: of these claims only what identifies them is true.
+    """
 
     claims: tuple[Claim, ...]
     suspended: bool = False
     held_back: bool = False
+    unreadable: tuple[tuple[Claim, str], ...] = ()
 
 
 class AttemptStore:
@@ -144,9 +147,8 @@ class AttemptStore:
             return Claimed((), suspended=True)
         self._claims += 1
         _, now, held_back, queues, environments, *rows = answer
-        shared = _shared(queues, environments)
-        claims = tuple(_claim(row, int(now), shared) for row in rows)
-        return Claimed(claims, held_back=held_back != b"0")
+        claims, unreadable = read_claims(rows, int(now), read_shared(queues, environments))
+        return Claimed(claims, held_back=held_back != b"0", unreadable=unreadable)
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """Commit outcomes, `MOST_AT_ONCE` in a step; False where the job was no longer held.
@@ -229,54 +231,3 @@ class AttemptStore:
 
 def _new_incarnation() -> str:
     return secrets.token_hex(8)
-
-
-def _shared(
-    queues: Sequence[bytes], environments: Sequence[bytes]
-) -> dict[bytes, tuple[Policies, Seals]]:
-    """Return, by queue ref, what holds for all jobs of a queue."""
-    retries: dict[bytes, bytes] = {}
-    secrets: dict[bytes, tuple[bytes, ...]] = {}
-    for at in range(0, len(environments), 4):
-        environment, retry, *sealed = environments[at : at + 4]
-        retries[environment] = retry
-        secrets[environment] = tuple(filter(None, sealed))
-    shared = {}
-    for ref, settings, own in zip(queues[::3], queues[1::3], queues[2::3], strict=True):
-        environment = ref.partition(b":")[0]
-        policies = Policies.unpack(settings, retries[environment])
-        unvalidated = policies.settings.validation == "none"
-        shared[ref] = policies, Seals(secrets[environment], own, unvalidated)
-    return shared
-
-
-def _claim(row: Sequence[bytes], now: int, shared: dict[bytes, tuple[Policies, Seals]]) -> Claim:
-    fields = dict(zip(row[::2], row[1::2], strict=True))
-    ref = fields[b"queue"]
-    environment, _, queue = ref.decode().partition(":")
-    policy, seals = shared[ref]
-    spec = Spec.unpack(fields[b"spec"])
-    settings = policy.settings
-    return Claim(
-        id=fields[b"id"].decode(),
-        token=fields[b"token"].decode(),
-        environment=environment,
-        queue=queue,
-        version=int(fields[b"version"]),
-        attempt=int(fields[b"attempt"]) + spec.skipped,
-        failures=int(fields.get(b"failures", 0)) + spec.skipped,
-        started_at=now,
-        first_due_at=int(fields[b"first"]),
-        spec=spec,
-        target=spec.target or settings.target,
-        policy=policy.retry(spec.retry),
-        timeout=spec.timeout or settings.timeout or DEFAULT_TIMEOUT,
-        success=settings.success_status if spec.message is None else MESSAGE_SUCCESS,
-        result_bytes=settings.result_bytes,
-        key=fields[b"key"].decode() if b"key" in fields else None,
-        expires_at=int(fields[b"expires"]) if b"expires" in fields else None,
-        attempts_log=fields.get(b"log", b""),
-        # Whoever gets a plain message need not prove anything, if the operator allows that.
-        seals=seals if spec.message is None else replace(seals, unvalidated=True),
-        occurrence=fields[b"occurrence"].decode() if b"occurrence" in fields else None,
-    )

@@ -158,6 +158,9 @@ class Courier:
         elif claimed.held_back and not claimed.claims:
             self._pause = HELD_BACK_PAUSE
         self._send(claimed.claims)
+        for claim, reason in claimed.unreadable:
+            log.error("job_unreadable id=%s: %s; a newer version may take it", claim.id, reason)
+            self._finish(put_off(claim, ""))
 
     def _send(self, claims: Sequence[Claim]) -> None:
         """Start the calls; what was claimed while a stop came goes back as if it never was."""

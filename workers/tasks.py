@@ -56,6 +56,9 @@ async def _deliver(settings: Settings, entry: str) -> None:
         beating = asyncio.create_task(_live(store, held))
         claimed = await store.claim(1, [entry])
         held += [claim.id for claim in claimed.claims]
+        for claim, reason in claimed.unreadable:
+            log.error("job_unreadable id=%s: %s; a newer version may take it", claim.id, reason)
+            await store.settle([put_off(claim, "")])
         for claim in claimed.claims:
             (accepted,) = await store.settle([await _outcome(claim, caller)])
             if not accepted and claim.spec.terms is None:

@@ -153,6 +153,7 @@ class Transfers:
         self._unfinished = 0
         self._running = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
         self._due: float | None = None
         self._round: asyncio.Handle | None = None
         self._closed = False
@@ -213,12 +214,14 @@ class Transfers:
             self._round = self._round or self._loop.call_soon(self._next_round)
         else:
             self._due = self._loop.time() + milliseconds / 1000
-            if self._timer is None or self._timer.when() > self._due:
+            if self._timer is None or self._wakes_at > self._due:
                 self._wake_at(self._due)
 
     def _wake_at(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        # Kept beside it: uvloop's handle of what is due at once can't tell its time.
+        self._wakes_at = when
         self._timer = self._loop.call_at(when, self._on_timer)
 
     def _on_timer(self) -> None:

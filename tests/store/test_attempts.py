@@ -505,3 +505,39 @@ def test_on_an_event_loop(world: World, redis_url: str) -> None:
             await client.aclose()
 
     asyncio.run(live())
+
+
+class TestUnreadable:
+    """Newer code may store what this one can't read: it waits, is reported, and keeps nobody."""
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"retry": {"type": "fibonacci"}},
+            {"retry": {"type": "constant", "newer": 1}},
+            {"terms": [1_000, 1_000, 7]},
+            {"message": ["X", 1, 7]},
+        ],
+        ids=["type", "field", "terms", "message"],
+    )
+    def test_a_job(self, world: World, options: dict[str, Any]) -> None:
+        strange, plain = world.push().job.id, world.push().job.id
+        packed = json.dumps({"target": TARGET, **options}).encode() + b"\n{}"
+        world.client.hset(keys.payloads(ENV, "mail"), strange, packed)
+        worker = world.worker()
+        claimed = worker.look()
+        assert [claim.id for claim in claimed.claims] == [plain]
+        ((skeleton, reason),) = claimed.unreadable
+        assert (skeleton.id, skeleton.queue) == (strange, "mail")
+        assert reason
+        assert worker.settle(skeleton, Kind.UNSENT, delay=60_000)
+        assert world.client.hget(keys.job(strange), "due") == str(NOW + 60_000).encode()
+        assert world.client.hget(keys.payloads(ENV, "mail"), strange) == packed
+
+    def test_the_settings_of_a_queue(self, world: World) -> None:
+        strange, plain = world.push("strange").job.id, world.push().job.id
+        settings = json.dumps({"retry": {"type": "fibonacci"}})
+        world.client.hset(keys.queue(ENV, "strange"), "settings", settings)
+        claimed = world.worker().look()
+        assert [claim.id for claim in claimed.claims] == [plain]
+        assert [claim.id for claim, _ in claimed.unreadable] == [strange]

@@ -36,6 +36,7 @@ LAYERS = {
             "lambdaqueue.attempt_log",
             "lambdaqueue.aws_cron",
             "lambdaqueue.callback_tokens",
+            "lambdaqueue.claims",
             "lambdaqueue.commands",
             "lambdaqueue.cron_fields",
             "lambdaqueue.endings",
