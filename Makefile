@@ -10,11 +10,12 @@ DEV    := $(VENV)/.installed-dev
 # More arguments for the command: make run ARGS="--port 8081", make test ARGS="tests/unit -x"
 ARGS ?=
 
-.PHONY: help run test check format bench wheel clean
+.PHONY: help run test faults check format bench wheel clean
 
 help:
 	@echo "make run     start LambdaQueue on a Redis of its own     (ARGS=\"--port 8081\")"
 	@echo "make test    run the whole suite                         (ARGS=\"tests/unit -x\")"
+	@echo "make faults  kill, stop, fill and cut off everything (LQ_STORM=20x8x4000 for the full storm)"
 	@echo "make check   ruff, formatting, mypy --strict"
 	@echo "make format  let ruff format and mend what it can"
 	@echo "make bench   run the benchmarks                          (ARGS=...)"
@@ -26,6 +27,9 @@ run: $(SERVER)
 
 test: $(DEV)
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+faults: $(DEV)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff check

@@ -17,11 +17,14 @@ from lambdaqueue.connection import Redis, connect, scripts_of
 from lambdaqueue.executing import Executions
 from lambdaqueue.first_answers import FirstAnswers
 from lambdaqueue.identity import Actor, Identity
+from lambdaqueue.purging import Purging
+from lambdaqueue.replaying import Replaying
 from lambdaqueue.scheduling import Scheduling
 from lambdaqueue.service import Service
 from lambdaqueue.services import ServiceJobs
 from lambdaqueue.targets import TargetRules
 from lambdaqueue.timers import Timers
+from lambdaqueue.waiting import Waiters
 
 __all__ = [
     "EXTENSION",
@@ -33,11 +36,14 @@ __all__ = [
     "executions",
     "identity",
     "parts",
+    "purging",
+    "replaying",
     "scheduling",
     "service",
     "service_jobs",
     "timers",
     "try_out",
+    "waiters",
 ]
 
 EXTENSION = "lambdaqueue"
@@ -54,6 +60,9 @@ class Parts:
 
     settings: Settings
     service: Service
+    purging: Purging
+    replaying: Replaying
+    waiters: Waiters
     scheduling: Scheduling
     first_answers: FirstAnswers
     administration: Administration
@@ -78,6 +87,9 @@ class Parts:
         return cls(
             settings=settings,
             service=Service(client),
+            purging=Purging(client),
+            replaying=Replaying(client),
+            waiters=Waiters(client),
             scheduling=Scheduling(client),
             first_answers=FirstAnswers(client),
             administration=administration,
@@ -93,6 +105,7 @@ class Parts:
 
     def close(self) -> None:
         """Close its connections to Redis, for whoever makes more than one app in a process."""
+        self.waiters.close()
         scripts_of(self.client).close()
         self.client.close()
 
@@ -118,6 +131,21 @@ def parts() -> Parts:
 def service() -> Service:
     """Return this app's service."""
     return parts().service
+
+
+def purging() -> Purging:
+    """Return what deletes a queue's jobs and entries for this app."""
+    return parts().purging
+
+
+def replaying() -> Replaying:
+    """Return what pushes ended jobs again for this app."""
+    return parts().replaying
+
+
+def waiters() -> Waiters:
+    """Return those who wait in this process for a job to end."""
+    return parts().waiters
 
 
 def timers() -> Timers:

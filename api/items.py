@@ -5,14 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app
 
 from api import render
-from api.access import needs
+from api.access import confirm_identity, needs
 from api.answers import answer, read_query
 from api.bodies import content_type, read_body, read_object
-from api.current import environment, service
+from api.current import environment, service, waiters
 from api.idempotency import read_idempotency
 from api.paths import check_queue_name
 from api.pushes import HEADERS, read_batch, read_change, read_push
-from api.schemas import ItemsQuery
+from api.schemas import ItemQuery, ItemsQuery
 from lambdaqueue.commands import Change
 from lambdaqueue.identity import Scope
 from lambdaqueue.job import Place
@@ -21,6 +21,7 @@ __all__ = ["blueprint"]
 
 blueprint = Blueprint("items", __name__, url_prefix="/api/v1")
 
+ITEM_QUERY = ItemQuery()
 ITEMS_QUERY = ItemsQuery()
 
 
@@ -60,7 +61,10 @@ def list_items(queue: str) -> Response:
 @blueprint.get("/items/<item_id>")
 @needs(Scope.READ)
 def show(item_id: str) -> Response:
-    return answer(render.item(service().item(environment(), item_id)))
+    seconds = read_query(ITEM_QUERY)["wait"]
+    job = waiters().wait(item_id, seconds, lambda: service().item(environment(), item_id))
+    confirm_identity()
+    return answer(render.item(job))
 
 
 @blueprint.patch("/items/<item_id>")

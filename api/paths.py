@@ -17,18 +17,19 @@ __all__ = [
     "misnamed_queue",
 ]
 
-RESERVED = ("items", "history", "secret", "pause", "resume", "purge")
+RESERVED = ("items", "history", "history.jsonl", "secret", "pause", "resume", "purge")
 """Words that end the queue's name in a path, and so can be no part of one."""
 
 SCHEDULE_ACTIONS = ("pause", "resume", "run", "history")
 """Words that follow a schedule's key in a path, and so can't end one."""
 
-_RESERVED = "(?:" + "|".join(RESERVED) + ")"
+_RESERVED = "(?:" + "|".join(map(re.escape, RESERVED)) + ")"
 _FREE_PART = rf"(?!{_RESERVED}(?:/|\Z))[^/]*"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _RESERVED_PART = re.compile(rf"(?:\A|/){_RESERVED}(?:/|\Z)")
 _UNDER_QUEUE = re.compile(
-    r"/api/v1/queues/(.*?)/(?:items|items/batch|items/byKey/.*|history|secret|pause|resume)/?",
+    r"/api/v1/queues/(.*?)/(?:items|items/batch|items/byKey/.*|history|history\.jsonl"
+    r"|history/replay|history/[^/]*/replay|secret|pause|resume|purge)/?",
     re.DOTALL,
 )
 _RESERVED_QUEUE = re.compile(rf"/api/v1/queues/({_RESERVED})/?")

@@ -48,6 +48,7 @@ DELIVERY_HEADERS: Mapping[str, tuple[str, Written]] = {
     "HTTP_X_LQ_MAX_AGE": ("maxAge", "number"),
     "HTTP_X_LQ_PRIORITY": ("priority", "number"),
     "HTTP_X_LQ_EVENT_TYPE": ("eventType", "text"),
+    "HTTP_X_LQ_FLOW_KEY": ("flowKey", "text"),
     "HTTP_X_LQ_ASYNC": ("async", "number"),
     "HTTP_X_LQ_HEARTBEAT": ("heartbeat", "number"),
 }
@@ -82,6 +83,7 @@ SPEC_FIELDS = frozenset(
         "timeout",
         "max_age",
         "event_type",
+        "flow_key",
         "terms",
     }
 )

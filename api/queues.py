@@ -10,10 +10,10 @@ from flask import Blueprint, Response, current_app
 from api import render
 from api.access import needs
 from api.answers import answer, confidential, read_query
-from api.bodies import read_object
-from api.current import actor, administration, environment, service
+from api.bodies import read_object, read_optional_object
+from api.current import actor, administration, environment, purging, service
 from api.paths import check_queue_name
-from api.schemas import ListQuery, QueueSchema, loaded
+from api.schemas import ListQuery, PurgeSchema, QueueSchema, loaded
 from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.identity import Scope
 from lambdaqueue.queue_settings import QueueSettings
@@ -24,6 +24,7 @@ blueprint = Blueprint("queues", __name__, url_prefix="/api/v1")
 
 LIST_QUERY = ListQuery()
 SETTINGS = QueueSchema()
+PURGE = PurgeSchema()
 DEFAULTS = {field.name: field.default for field in fields(QueueSettings)}
 
 
@@ -40,7 +41,8 @@ def list_queues() -> Response:
 @needs(Scope.READ)
 def show(queue: str) -> Response:
     check_queue_name(queue)
-    return answer(render.queue(service().queue(environment(), queue)))
+    info = service().queue(environment(), queue)
+    return answer(render.queue(info, service().queue_stats(environment(), queue)))
 
 
 @blueprint.put("/queues/<queue:queue>")
@@ -77,6 +79,14 @@ def pause(queue: str) -> Response:
 def resume(queue: str) -> Response:
     check_queue_name(queue)
     return answer(render.queue(service().resume(actor(), queue)))
+
+
+@blueprint.post("/queues/<queue:queue>/purge")
+@needs(Scope.MANAGE)
+def purge(queue: str) -> Response:
+    check_queue_name(queue)
+    state = loaded(PURGE, read_optional_object(current_app.config["MAX_PAYLOAD"]).value)["state"]
+    return answer(render.purged(purging().purge(actor(), queue, state)))
 
 
 @blueprint.get("/queues/<queue:queue>/secret")

@@ -11,10 +11,13 @@ from lambdaqueue import strict_json
 from lambdaqueue.attempt_log import Attempt
 from lambdaqueue.commands import (
     AuditEntry,
+    Endings,
     EnvironmentInfo,
     LastError,
     Page,
+    Purged,
     QueueInfo,
+    QueueStats,
     Readiness,
     SecretInfo,
 )
@@ -22,6 +25,7 @@ from lambdaqueue.execution import Final, Terms
 from lambdaqueue.identity import Scope, Token, TokenInfo
 from lambdaqueue.instants import iso
 from lambdaqueue.job import Job, Result
+from lambdaqueue.replaying import Replayed
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret
 
@@ -35,9 +39,11 @@ __all__ = [
     "new_token",
     "page",
     "policy_fields",
+    "purged",
     "queue",
     "queue_secret",
     "readiness",
+    "replays",
     "secret",
     "terms_fields",
     "token",
@@ -80,7 +86,7 @@ def page(plural: str, rows: Page[T], render: Callable[[T], bytes]) -> bytes:
     return body + b"}"
 
 
-def queue(info: QueueInfo) -> bytes:
+def queue(info: QueueInfo, stats: QueueStats | None = None) -> bytes:
     """Return the JSON of a queue with its settings; those it doesn't have are left out."""
     settings = info.settings
     fields = {
@@ -100,9 +106,45 @@ def queue(info: QueueInfo) -> bytes:
         "historyDays": settings.history_days,
         "resultBytes": settings.result_bytes,
         "validation": settings.validation,
+        "concurrency": settings.concurrency,
+        "rate": settings.rate.to_json() if settings.rate else None,
+        "flow": settings.flow.to_json() if settings.flow else None,
+        "ordered": settings.ordered,
+        "breaker": settings.breaker.to_json() if settings.breaker else None,
+        "restsUntil": _iso(info.rests_until),
+        "breakerState": info.breaker_state,
+        "onSuccess": settings.on_success.to_json() if settings.on_success else None,
+        "onFailure": settings.on_failure.to_json() if settings.on_failure else None,
         "lastError": _last_error(info.last_error) if info.last_error else None,
+        "lastHour": _endings(stats.last_hour) if stats else None,
+        "today": _endings(stats.today) if stats else None,
     }
     return strict_json.dumps(given(fields))
+
+
+def purged(deleted: Purged) -> bytes:
+    """Return the JSON of what a purge has done."""
+    return strict_json.dumps({"purged": deleted.count, "more": deleted.more})
+
+
+def replays(done: Replayed) -> bytes:
+    """Return the JSON of what a replay of many has done."""
+    fields = {
+        "replayed": done.count,
+        "more": done.cursor is not None,
+        "lastDueAt": _iso(done.last_due_at),
+        "nextCursor": done.cursor,
+    }
+    return strict_json.dumps(given(fields))
+
+
+def _endings(counted: Endings) -> dict[str, Any]:
+    return {
+        "completed": counted.completed,
+        "failed": counted.failed,
+        "cancelled": counted.cancelled,
+        "byClass": dict(counted.classes),
+    }
 
 
 def queue_secret(own: Secret) -> bytes:
@@ -218,6 +260,10 @@ def _item_fields(job: Job) -> dict[str, Any]:
         fields["key"] = job.key
     if spec.schedule_id is not None:
         fields["scheduleId"] = spec.schedule_id
+    if spec.flow_key is not None:
+        fields["flowKey"] = spec.flow_key
+    if spec.replay_of is not None:
+        fields["replayOf"] = spec.replay_of
     if job.occurrence is not None:
         fields["occurrence"] = job.occurrence
     if job.pending:

@@ -28,11 +28,13 @@ __all__ = [
     "Digits",
     "Ended",
     "Expiry",
+    "Flag",
     "Instant",
     "Moment",
     "Parsed",
     "Plain",
     "Printable",
+    "Purgeable",
     "Rows",
     "Rule",
     "Scopes",
@@ -168,6 +170,15 @@ class Choice(Rule):
         return value
 
 
+class Flag(Rule):
+    """True or false; not 1, not "true"."""
+
+    def checked(self, value: Any) -> bool:
+        if type(value) is not bool:
+            raise broken("not_boolean", "must be true or false")
+        return value
+
+
 class ContentType(Rule):
     """A media type."""
 
@@ -284,6 +295,16 @@ class Rows(Rule):
         if not 1 <= len(value) <= MAX_ROWS:
             raise broken("bad_length", f"must have 1 to {MAX_ROWS} items")
         return value
+
+
+class Purgeable(Choice):
+    """The state of jobs that can be deleted: what runs can't."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(*(state for state in State if state is not State.RUNNING), **kwargs)
+
+    def checked(self, value: Any) -> State:
+        return State(super().checked(value))
 
 
 class Ended(Choice):

@@ -38,6 +38,7 @@ def schedule(shown: Schedule) -> bytes:
         "maxAge": spec.max_age,
         "priority": shown.priority or None,
         "eventType": spec.event_type,
+        "flowKey": spec.flow_key,
         **terms_fields(spec.terms),
         **_recurrence_fields(shown.recurrence),
     }

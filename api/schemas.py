@@ -20,11 +20,13 @@ from api.rules import (
     Digits,
     Ended,
     Expiry,
+    Flag,
     Instant,
     Moment,
     Parsed,
     Plain,
     Printable,
+    Purgeable,
     Rows,
     Rule,
     Scopes,
@@ -32,11 +34,14 @@ from api.rules import (
     Text,
     Time,
     Whole,
+    broken,
 )
 from lambdaqueue.administration import OVERLAP
 from lambdaqueue.commands import MAX_DELAY
 from lambdaqueue.envelope import check_extra_headers
 from lambdaqueue.errors import InvalidRequest, Issue
+from lambdaqueue.queue_settings import FollowUp
+from lambdaqueue.rate import MAX_CONCURRENCY, Breaker, FlowLimits, Rate
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.statuses import StatusRange
 
@@ -45,7 +50,7 @@ __all__ = [
     "BatchSchema",
     "ChangeSchema",
     "EnvironmentSchema",
-    "HistoryQuery",
+    "ItemQuery",
     "ItemSchema",
     "ItemsQuery",
     "ListQuery",
@@ -81,6 +86,9 @@ MAX_RUNS = 1_000_000_000
 MAX_JITTER = 86_400_000
 """ms: a day."""
 
+MAX_WAIT = 20
+"""s for which an answer may be held back: less than proxies usually have patience for."""
+
 TOKENS_CURSOR = r"[0-9]{15}\.[A-Za-z0-9_-]{8}"
 
 
@@ -107,8 +115,8 @@ def field_loaded(schema: Schema, name: str, value: Any) -> Any:
 
 
 def _issues(messages: Mapping[str, Any]) -> Iterator[Issue]:
-    for name, broken in messages.items():
-        for each in broken:
+    for name, rules in messages.items():
+        for each in rules:
             if isinstance(each, Issue):
                 yield each.at(name)
             else:  # one of marshmallow's own, worded below as "code: sentence"
@@ -146,6 +154,7 @@ class DeliverySchema(Strict):
     max_age = Whole(1, MAX_DELAY, data_key="maxAge")
     priority = Whole(0, 9)
     event_type = Text(0, 128, data_key="eventType")
+    flow_key = Text(1, 255, data_key="flowKey")
     ttl = Whole(*TTL_BOUNDS, data_key="async")
     heartbeat = Whole(*HEARTBEAT_BOUNDS)
 
@@ -200,11 +209,35 @@ class ScheduleChangeSchema(ScheduleSchema):
     timeout = Whole(*TIMEOUT_BOUNDS, allow_none=True)
     max_age = Whole(1, MAX_DELAY, allow_none=True, data_key="maxAge")
     event_type = Text(0, 128, allow_none=True, data_key="eventType")
+    flow_key = Text(1, 255, allow_none=True, data_key="flowKey")
     ttl = Whole(*TTL_BOUNDS, allow_none=True, data_key="async")
     heartbeat = Whole(*HEARTBEAT_BOUNDS, allow_none=True)
     starts_at = Time(allow_none=True, data_key="startsAt")
     ends_at = Time(allow_none=True, data_key="endsAt")
     max_runs = Whole(1, MAX_RUNS, allow_none=True, data_key="maxRuns")
+
+
+class FollowUpSchema(Strict):
+    """A job that is pushed when one of a queue has ended."""
+
+    queue = QueueName(required=True)
+    target = Target(required=True)
+    format = Choice("json", "slack", load_default="json")
+
+
+FOLLOW_UP = FollowUpSchema()
+
+
+class Follow(Rule):
+    """A follow-up, as an object of its own."""
+
+    def checked(self, value: Any) -> FollowUp:
+        if type(value) is not dict:
+            raise broken("not_object", "must be an object")
+        try:
+            return FollowUp(**loaded(FOLLOW_UP, value))
+        except InvalidRequest as error:
+            raise ValidationError(list(error.issues)) from error
 
 
 class QueueSchema(Strict):
@@ -219,6 +252,19 @@ class QueueSchema(Strict):
     history_days = Whole(1, 30, allow_none=True, data_key="historyDays")
     result_bytes = Whole(0, 65_536, allow_none=True, data_key="resultBytes")
     validation = Validation(allow_none=True)
+    concurrency = Whole(1, MAX_CONCURRENCY, allow_none=True)
+    rate = Parsed(Rate.from_json, dict, allow_none=True)
+    flow = Parsed(FlowLimits.from_json, dict, allow_none=True)
+    ordered = Flag(allow_none=True)
+    breaker = Parsed(Breaker.from_json, dict, allow_none=True)
+    on_success = Follow(allow_none=True, data_key="onSuccess")
+    on_failure = Follow(allow_none=True, data_key="onFailure")
+
+
+class PurgeSchema(Strict):
+    """What to delete of a queue: jobs or entries of one state, else all jobs that wait."""
+
+    state = Purgeable(load_default=None)
 
 
 class EnvironmentSchema(Strict):
@@ -248,19 +294,16 @@ class ListQuery(Strict):
     cursor: Rule = Text(1, MAX_CURSOR, load_default=None)
 
 
+class ItemQuery(Strict):
+    """The query of one item: for how many seconds to wait for its end."""
+
+    wait = Digits(0, MAX_WAIT, load_default=0)
+
+
 class ItemsQuery(ListQuery):
     """The query of the list of a queue's items."""
 
     state = Ended(ended=False, load_default=None)
-
-
-class HistoryQuery(ListQuery):
-    """The query of a queue's history."""
-
-    state = Ended(ended=True, load_default=None)
-    key = Text(1, 255, load_default=None)
-    since = Moment(load_default=None)
-    until = Moment(load_default=None)
 
 
 class AuditQuery(ListQuery):

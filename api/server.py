@@ -2,7 +2,8 @@
 
 What it adds to gunicorn's own: errors that arise before the application sees a request are JSON
 as well and repeat nothing of the request, in the log neither; every request has a deadline, so
-that slow senders hold no connection for long; a stopping worker lets idle connections go at once.
+that slow senders hold no connection for long; a stopping worker lets idle connections go at once,
+and whoever waits for a job to end.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from http import HTTPStatus
 from typing import Any
 
 import gevent
+from flask import Flask
 from gunicorn.errors import AppImportError
 from gunicorn.http.errors import (
     ExpectationFailed,
@@ -28,6 +30,7 @@ from gunicorn.http.errors import (
 from gunicorn.util import close_graceful
 from gunicorn.workers.ggevent import GeventWorker
 
+from api.current import EXTENSION
 from api.errors import problem
 from lambdaqueue.errors import LambdaQueueError
 
@@ -172,7 +175,7 @@ class PatientWorker(GeventWorker):  # type: ignore[misc]
 
     def handle_exit(self, sig: Any, frame: Any) -> None:
         super().handle_exit(sig, frame)
-        gevent.spawn(self._let_idle_go)
+        gevent.spawn(self._let_go)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         status, detail = _meaning(exc)
@@ -187,7 +190,10 @@ class PatientWorker(GeventWorker):  # type: ignore[misc]
         except OSError as error:
             self.log.debug("the client of request %s has left: %s", mark, error)
 
-    def _let_idle_go(self) -> None:
+    def _let_go(self) -> None:
+        app = getattr(self, "wsgi", None)  # it may be told to stop while it starts
+        if isinstance(app, Flask):
+            app.extensions[EXTENSION].waiters.close()
         for sock in list(self._idle):
             sock.leave()
 

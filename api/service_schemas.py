@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.message_schemas import Url
-from api.rules import Choice, Digits, Parsed, Plain, Rule, Text, Whole, broken
+from api.rules import Choice, Digits, Flag, Parsed, Plain, Rule, Text, Whole, broken
 from api.schemas import Strict
 from lambdaqueue import strict_json
 from lambdaqueue.execution import DEFAULT_HEARTBEAT
@@ -34,15 +34,6 @@ MAX_VALUE = 65_536
 
 MAX_NAMES = 100
 """Names or guids in one search."""
-
-
-class Flag(Rule):
-    """True or false; not 1, not "true"."""
-
-    def checked(self, value: Any) -> bool:
-        if type(value) is not bool:
-            raise broken("not_boolean", "must be true or false")
-        return value
 
 
 class Always(Flag):

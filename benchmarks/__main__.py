@@ -20,8 +20,10 @@ from typing import Any
 
 from benchmarks import (
     executions,
+    fairness,
     latency,
     lateness,
+    limits,
     memory,
     million,
     push,
@@ -46,6 +48,8 @@ BENCHMARKS: Mapping[str, Callable[[Context], Sequence[Figure]]] = {
     "million": million.measure,
     "schedules": schedules.measure,
     "executions": executions.measure,
+    "limits": limits.measure,
+    "fairness": fairness.measure,
 }
 
 RESULTS = ROOT / "benchmarks" / "results"

@@ -17,7 +17,7 @@ from benchmarks.processes import BenchmarkFailed
 from benchmarks.rig import PAYLOAD, Rig
 from benchmarks.sink import Sink, SinkProtocol
 
-__all__ = ["measure"]
+__all__ = ["measure", "one_round"]
 
 PAUSE = (0.005, 0.045)
 """Seconds between two pushes, at random: none meets the rhythm of anything."""
@@ -80,7 +80,7 @@ def measure(context: Context) -> Sequence[Figure]:
         rig.web() as origin,
     ):
         for number in range(1, context.size(context.repeats, 2) + 1):
-            seen.append(asyncio.run(_one_round(rig, origin, context.size(500, 150))))
+            seen.append(asyncio.run(one_round(rig, origin, context.size(500, 150))))
             p50, p99 = percentile(seen[-1], 0.5), percentile(seen[-1], 0.99)
             context.tell(f"round {number}: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
     return [
@@ -92,7 +92,7 @@ def measure(context: Context) -> Sequence[Figure]:
     ]
 
 
-async def _one_round(rig: Rig, origin: str, pushes: int) -> list[float]:
+async def one_round(rig: Rig, origin: str, pushes: int) -> list[float]:
     """Return the milliseconds that each push took to the endpoint."""
     endpoint = Endpoint()
     loop = asyncio.get_running_loop()

@@ -54,7 +54,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The outcome of one attempt, ready to be committed. `delay` is ms until the next one."""
+    """The outcome of one attempt, ready to be committed.
+
+    `delay` is ms until the next one; `asked` ms for which the endpoint of the queue wants to be
+    left alone.
+    """
 
     claim: Claim
     kind: Kind
@@ -63,6 +67,7 @@ class Settlement:
     log: str = ""
     result: str = ""
     body: bytes = b""
+    asked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,7 @@ class AttemptStore:
                 each.result,
                 each.body,
                 each.claim.max_attempts,
+                "" if each.asked is None else each.asked,
             )
         answer = await self._scripts.run(
             "settle",

@@ -15,15 +15,18 @@ from lambdaqueue.spec import Spec
 __all__ = [
     "AuditEntry",
     "Change",
+    "Endings",
     "EnvironmentInfo",
     "HistoryFilter",
     "Idempotency",
     "LastError",
     "Page",
+    "Purged",
     "Push",
     "Pushed",
     "QueueInfo",
     "QueueSettings",
+    "QueueStats",
     "Readiness",
     "SecretInfo",
 ]
@@ -75,6 +78,14 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
+class Purged:
+    """How many jobs or entries were deleted; `more`: not all have been looked at yet."""
+
+    count: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """One page of a list; `cursor` is None on the last one."""
 
@@ -91,8 +102,30 @@ class LastError:
 
 
 @dataclass(frozen=True, slots=True)
+class Endings:
+    """How many jobs ended in a time, the failed ones also by the class of their error."""
+
+    completed: int
+    failed: int
+    cancelled: int
+    classes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """What ended in a queue in the last hour, and since midnight (UTC)."""
+
+    last_hour: Endings
+    today: Endings
+
+
+@dataclass(frozen=True, slots=True)
 class QueueInfo:
-    """A queue as it is now. `completed`, `failed` and `cancelled` count all jobs ever ended."""
+    """A queue as it is now. `completed`, `failed` and `cancelled` count all jobs ever ended.
+
+    `rests_until` (Unix ms) is when its endpoint is called again, `opened` how often in a row its
+    breaker has opened.
+    """
 
     name: str
     paused: bool
@@ -103,6 +136,17 @@ class QueueInfo:
     cancelled: int
     settings: QueueSettings
     last_error: LastError | None = None
+    rests_until: int | None = None
+    opened: int = 0
+
+    @property
+    def breaker_state(self) -> str | None:
+        """Whether its endpoint is called; None where it has no breaker."""
+        if self.settings.breaker is None:
+            return None
+        if not self.opened:
+            return "closed"
+        return "half-open" if self.rests_until is None else "open"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,81 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lambdaqueue.addresses import AddressRules
-from lambdaqueue.errors import ConfigurationError
+from lambdaqueue.errors import ConfigurationError, InvalidRequest
 from lambdaqueue.identity import TOKEN
 from lambdaqueue.signing import Secret
 from lambdaqueue.targets import TargetRules
 
-__all__ = ["Settings"]
+__all__ = ["SentinelUrl", "Settings"]
 
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
+SENTINEL = re.compile(
+    r"redis\+sentinel://"
+    r"((?P<user>[^:@/?#\s]*):(?P<password>[^:@/?#\s]*)@)?"
+    r"(?P<hosts>[^@/?#\s]+)/(?P<service>[A-Za-z0-9._-]+)(/(?P<db>[0-9]{1,4}))?/?"
+    r"(\?(?P<query>[^#\s]*))?"
+)
+SENTINEL_HOST = re.compile(r"(\[(?P<ip>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(:(?P<port>[0-9]+))?")
+SENTINEL_PORT = 26_379
+"""Where a Sentinel listens unless it was told otherwise."""
+
 KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelUrl:
+    """A `redis+sentinel://` URL: who is asked for the primary of a service.
+
+    User name and password are those of Redis; Sentinels have their own, or none.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    db: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+    sentinel_user: str = ""
+    sentinel_password: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> SentinelUrl | None:
+        """Read `redis+sentinel://[[user]:password@]host[:port],…/service[/db]`, None for others.
+
+        Sentinels' own credentials are `?sentinel_username=…&sentinel_password=…`.
+
+        Raises:
+            ConfigurationError: it breaks that form; the message quotes nothing of it.
+        """
+        if not url.startswith("redis+sentinel:"):
+            return None
+        found = SENTINEL.fullmatch(url)
+        hosts = [_sentinel_host(host) for host in found["hosts"].split(",")] if found else []
+        query = dict(parse_qsl((found and found["query"]) or "", keep_blank_values=True))
+        known = {"sentinel_username", "sentinel_password"}
+        if not found or None in hosts or query.keys() - known:
+            raise ConfigurationError(
+                "REDIS_URL must be like redis+sentinel://:password@host:26379,host2:26379/service/0"
+                "; what is special in user name and password is percent-encoded"
+            )
+        return cls(
+            hosts=tuple(host for host in hosts if host),
+            service=found["service"],
+            db=int(found["db"] or 0),
+            user=unquote(found["user"] or ""),
+            password=unquote(found["password"] or ""),
+            sentinel_user=query.get("sentinel_username", ""),
+            sentinel_password=query.get("sentinel_password", ""),
+        )
+
+
+def _sentinel_host(text: str) -> tuple[str, int] | None:
+    found = SENTINEL_HOST.fullmatch(text)
+    port = int(found["port"] or SENTINEL_PORT) if found else 0
+    return (found["ip"] or found["name"], port) if found and 0 < port < 65_536 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +103,11 @@ class Settings:
     max_payload: int = 256 * KIB
     max_batch: int = 8 * KIB * KIB
     history_max: int = 2_000_000
+    alert_target: str = field(default="", repr=False)
+    alert_format: str = "json"
+    alert_ratio: float = 0.5
     slots: int = 200
+    host_slots: int = 0
     grace: float = 10.0
     log_level: str = "INFO"
 
@@ -58,8 +124,8 @@ class Settings:
             ConfigurationError: a value is missing or breaks its rule; the message names it.
         """
         read, default = _Reader(env), cls()
-        return cls(
-            redis_url=read.url("REDIS_URL", default.redis_url, r"(rediss?|unix)://.+"),
+        settings = cls(
+            redis_url=read.redis_url(default.redis_url),
             redis_tls_verify=read.choice("LQ_REDIS_TLS_VERIFY", "full", ("full", "none")) == "full",
             public_url=read.text("LQ_PUBLIC_URL", default.public_url, ORIGIN.pattern),
             trusted_hosts=read.words("LQ_TRUSTED_HOSTS"),
@@ -77,9 +143,25 @@ class Settings:
             max_batch=read.number("LQ_MAX_BATCH", default.max_batch, 1, 256 * KIB * KIB),
             history_max=read.number("LQ_HISTORY_MAX", default.history_max, 0, 10**9),
             slots=read.number("LQ_SLOTS", default.slots, 1, 10_000),
+            host_slots=read.number("LQ_HOST_SLOTS", default.host_slots, 0, 10_000),
             grace=float(read.number("LQ_GRACE", 10, 0, 3_600)),
+            alert_target=read.text("LQ_ALERT_TARGET", "", r"https?://.+"),
+            alert_format=read.choice("LQ_ALERT_FORMAT", "json", ("json", "slack")),
+            alert_ratio=read.number("LQ_ALERT_PERCENT", 50, 1, 100) / 100,
             log_level=read.choice("LQ_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         )
+        settings._check_alert_target()
+        return settings
+
+    def _check_alert_target(self) -> None:
+        """Raise ConfigurationError where alerts could never be delivered."""
+        if not self.alert_target:
+            return
+        try:
+            self.targets.check(self.alert_target)
+        except InvalidRequest as error:
+            # Without the URL: a hook's address often is its secret.
+            raise ConfigurationError(f"LQ_ALERT_TARGET: {error.issues[0].message}") from None
 
 
 class _Reader:
@@ -97,8 +179,11 @@ class _Reader:
             raise ConfigurationError(f"{name} must match {pattern}")
         return value
 
-    def url(self, name: str, default: str, pattern: str) -> str:
-        value = self.text(name, default, pattern)
+    def redis_url(self, default: str) -> str:
+        name = "REDIS_URL"
+        value = self.text(name, default, r"(rediss?|unix|redis\+sentinel)://.+")
+        if SentinelUrl.parse(value):
+            return value
         try:
             urlsplit(value).port  # noqa: B018 - looked at, because that is when it's read
         except ValueError:

@@ -22,9 +22,10 @@ from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 
 from lambdaqueue import keys
-from lambdaqueue.config import Settings
+from lambdaqueue.config import SentinelUrl, Settings
 from lambdaqueue.errors import StorageFull, StorageUnavailable
 from lambdaqueue.scripts import Script, load
+from lambdaqueue.sentinel import led_async_client, led_client
 
 __all__ = [
     "AsyncRedis",
@@ -56,27 +57,27 @@ FORBIDDEN = re.compile(r"\b(NOPERM|NoPermissionError)\b")
 
 def connect(settings: Settings, answer_within: float = ANSWER_WITHIN) -> Redis:
     """Return a client with a pool of its own; nothing is dialled yet."""
-    retry = Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError, ConnectionResetError))
-    return Redis.from_url(
-        settings.redis_url,
-        socket_timeout=answer_within,
-        socket_connect_timeout=min(answer_within, 0.9),
-        retry=retry,
-        health_check_interval=0,
-        **_tls(settings),
-    )
+    options: dict[str, Any] = {
+        "socket_timeout": answer_within,
+        "socket_connect_timeout": min(answer_within, 0.9),
+        "retry": Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError, ConnectionResetError)),
+        "health_check_interval": 0,
+    }
+    if url := SentinelUrl.parse(settings.redis_url):
+        return led_client(url, options)
+    return Redis.from_url(settings.redis_url, **options, **_tls(settings))
 
 
 def connect_async(settings: Settings, answer_within: float) -> AsyncRedis:
     """Return a client for an event loop; blocking reads must end before `answer_within` (s)."""
-    retry = redis.asyncio.retry.Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError,))
-    return AsyncRedis.from_url(
-        settings.redis_url,
-        socket_timeout=answer_within,
-        socket_connect_timeout=2.0,
-        retry=retry,
-        **_tls(settings),
-    )
+    options: dict[str, Any] = {
+        "socket_timeout": answer_within,
+        "socket_connect_timeout": 2.0,
+        "retry": redis.asyncio.retry.Retry(ConstantBackoff(0.05), 1, (redis.ConnectionError,)),
+    }
+    if url := SentinelUrl.parse(settings.redis_url):
+        return led_async_client(url, options)
+    return AsyncRedis.from_url(settings.redis_url, **options, **_tls(settings))
 
 
 @contextmanager

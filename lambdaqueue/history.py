@@ -21,6 +21,7 @@ PAGE_BYTES = 4 * 1024 * 1024
 """A page ends early when its payloads and bodies are larger than this."""
 
 CURSOR = re.compile(r"[1-9][0-9]{0,14}-[0-9]{1,15}-[cf]")
+ENTRY = re.compile(r"[cf][1-9][0-9]{0,14}-[0-9]{1,15}")
 CHUNK = 100
 KINDS = {State.COMPLETED: "c", State.FAILED: "f", State.CANCELLED: "f"}
 
@@ -70,6 +71,23 @@ class HistoryStore:
             entry: Any = self._client.hget(keys.latest(environment, queue), key)
         return self._entry(environment, queue, entry.decode()) if entry else None
 
+    def entry(self, environment: str, queue: str, name: str) -> Job | None:
+        """Return the entry of that name, or None."""
+        return self._entry(environment, queue, name) if ENTRY.fullmatch(name) else None
+
+    def entries(
+        self, environment: str, queue: str, where: HistoryFilter, cursor: str | None = None
+    ) -> Iterator[tuple[str, Job]]:
+        """Yield all entries, newest first, each with the cursor that leads behind it.
+
+        They are read in chunks as they are asked for. Raises as `page`.
+        """
+        start = _position(cursor) if cursor else None
+        policies = self._policies(environment, queue)
+        for position, job in self._merged(environment, queue, where, start, policies):
+            if _matches(where, job):
+                yield _cursor(position), job
+
     def page(
         self, environment: str, queue: str, where: HistoryFilter, limit: int, cursor: str | None
     ) -> Page[Job]:
@@ -85,9 +103,7 @@ class HistoryStore:
         for position, job in self._merged(environment, queue, where, start, policies):
             if len(rows) == limit or (rows and size > PAGE_BYTES):
                 return Page(tuple(rows), previous and _cursor(previous))
-            if where.key is not None and job.key != where.key:
-                continue
-            if where.state is not None and job.state is not where.state:
+            if not _matches(where, job):
                 continue
             rows.append(job)
             size += len(job.spec.payload) + (len(job.result.body) if job.result else 0)
@@ -184,6 +200,12 @@ class _Stream:
         self.head = Job.from_entry(
             self._queue, f"{self._kind}{name.decode()}", fields, self._policies
         )
+
+
+def _matches(where: HistoryFilter, job: Job) -> bool:
+    if where.key is not None and job.key != where.key:
+        return False
+    return where.state is None or job.state is where.state
 
 
 def _cursor(position: Position) -> str:

@@ -2,7 +2,8 @@
 
 `E` is an environment's id, `Q` a queue's name (no colon in either), `S` a schedule's id (a service
 job's is `service/job`), `C` a collection of schedules (`schedules`, `periodic`, `timers`,
-`services`), `W` a worker's incarnation. A *queue ref* is `E:Q`. The scripts build the same names in
+`services`), `F` a digest of a flow
+key, `W` a worker's incarnation. A *queue ref* is `E:Q`. The scripts build the same names in
 `scripts/shared/names.lua`;
 `inspect.lua` knows their invariants.
 
@@ -25,6 +26,7 @@ Shared by all environments; the first nine are always KEYS[1..9] of a script (se
 | lq:due_schedules        | zset   | while schedules run   | `E:S` -> ms of its next run           |
 | lq:deadlines            | zset   | while jobs await      | queue ref -> ms, no later than the    |
 |                         |        | callbacks             | soonest deadline of its awaiting jobs |
+| lq:alerts               | hash   | while they last       | what the operator was told -> since   |
 | lq:environments         | set    | for ever              | ids of all environments               |
 | lq:names                | hash   | for ever              | an environment's name -> its id       |
 | lq:tokens               | hash   | for ever              | a token's id -> its environment's id  |
@@ -81,9 +83,17 @@ One for each queue or job:
 | lq:E:keys:Q             | hash   | as its jobs           | unique key -> job id                  |
 | lq:E:waiting:Q:L        | zset   | as its jobs           | job id -> due ms; L is a priority     |
 |                         |        |                       | 0..9, or `s` for suspects             |
+| lq:E:flows:Q            | zset   | while lanes wait      | flow -> ms when its lane must be      |
+|                         |        |                       | looked at again, +inf when it's full  |
+| lq:E:flow:Q:F           | hash   | while its lane has    | its limits' state: staged, running,   |
+|                         |        | jobs, + 24 h          | tat, hold                             |
+| lq:E:backlog:Q:F        | zset   | as its jobs           | job id -> level and due ms of jobs    |
+|                         |        |                       | that their flow's limits keep back    |
 | lq:E:awaiting:Q         | zset   | as its jobs           | job id -> ms of its deadline, while a |
 |                         |        |                       | callback is to end it                 |
 | lq:E:history:Q:c, :f    | stream | limits of the queue   | successes; failures and cancellations |
+| lq:E:stats:Q:T          | hash   | 2 h; a day's: 48 h    | endings by state and error class in   |
+|                         |        |                       | one piece of time, <s>.<number>       |
 | lq:E:latest:Q           | hash   | as its entries        | unique key -> newest history entry    |
 | lq:E:job:<id>           | hash   | until the job ends    | the job's truth, see scripts          |
 """
@@ -102,14 +112,17 @@ __all__ = [
     "GLOBAL",
     "LINE_NAME",
     "Collection",
+    "alerts",
     "all_tokens",
     "audit",
     "awaiting",
+    "backlog",
     "deadlines",
     "ended",
     "environment",
     "environments",
     "executions",
+    "flows",
     "held",
     "history",
     "idempotent",
@@ -125,6 +138,7 @@ __all__ = [
     "refused",
     "request",
     "retried",
+    "stats",
     "target",
     "token_uses",
     "tokens",
@@ -147,6 +161,7 @@ all_tokens = "lq:tokens"
 vault = "lq:vault"
 due_schedules = "lq:due_schedules"
 deadlines = "lq:deadlines"
+alerts = "lq:alerts"
 
 GLOBAL: Sequence[str] = (
     "lq:seq",
@@ -244,6 +259,14 @@ def awaiting(env: str, name: str) -> str:
     return f"lq:{env}:awaiting:{name}"
 
 
+def flows(env: str, name: str) -> str:
+    return f"lq:{env}:flows:{name}"
+
+
+def backlog(env: str, name: str, flow: str) -> str:
+    return f"lq:{env}:backlog:{name}:{flow}"
+
+
 def executions(env: str, scope: str = "") -> str:
     return f"lq:{env}:executions:{scope}" if scope else f"lq:{env}:executions"
 
@@ -262,6 +285,11 @@ def last_success(env: str, service_job: str) -> str:
 
 def history(env: str, name: str, kind: str) -> str:
     return f"lq:{env}:history:{name}:{kind}"
+
+
+def stats(env: str, name: str, seconds: int, number: int) -> str:
+    """`number` counts pieces of `seconds` since 1970."""
+    return f"lq:{env}:stats:{name}:{seconds}.{number}"
 
 
 def latest(env: str, name: str) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "ErrorClass",
     "Failed",
     "Retry",
+    "asked_to_rest",
     "explain",
     "http_class",
     "judge",
@@ -144,6 +145,16 @@ def judge(claim: Claim, answer: Answer, now: int, chance: float) -> Delivered | 
         expired = explain(ErrorClass.EXPIRED, f"no time is left for a retry after {error}")
         return Failed(expired, cause=error)
     return Retry(at, error)
+
+
+def asked_to_rest(claim: Claim, answer: Answer, now: int) -> int | None:
+    """Return the ms for which a queue's own endpoint wants to be left alone, None without a wish.
+
+    Of the targets that single items name the queue learns nothing.
+    """
+    if answer.failure is not None or answer.status not in PAUSING or claim.spec.target is not None:
+        return None
+    return retry_after(answer.headers.get("retry-after"), now)
 
 
 def _is_final(answer: Answer) -> bool:

@@ -6,13 +6,34 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from lambdaqueue.rate import Breaker, FlowLimits, Rate
 from lambdaqueue.retry import DEFAULT_POLICY, RetryPolicy
+from lambdaqueue.spec import Spec
 from lambdaqueue.statuses import SUCCESS, StatusRange
 
-__all__ = ["DEFAULT_TIMEOUT", "Policies", "QueueSettings"]
+__all__ = ["DEFAULT_TIMEOUT", "FollowUp", "Policies", "QueueSettings"]
 
 DEFAULT_TIMEOUT = 30_000
 """ms for one attempt, where neither item nor queue says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A job that is pushed when one of a queue has ended: into which queue, to which URL, and
+    whether its body is a report for programs or a line for people."""
+
+    queue: str
+    target: str
+    format: Literal["json", "slack"] = "json"
+
+    def pack(self, event: str) -> str:
+        """Return what `follow_ups.lua` reads; only the body is missing."""
+        spec = Spec(target=self.target, event_type=event)
+        return f"{self.queue} {self.format}\n{spec.pack().decode()}"
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as users write it."""
+        return {"queue": self.queue, "target": self.target, "format": self.format}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +42,8 @@ class QueueSettings:
 
     `timeout` is ms, `result_bytes` how much of an answer's body history keeps. `validation` is
     "none" for targets that can't prove that they know a secret; the operator must allow it.
+    `concurrency` is how many attempts may be out at once over all workers; `ordered` means one at a
+    time, in order, and a failed job before those behind it.
     """
 
     target: str | None = None
@@ -32,6 +55,13 @@ class QueueSettings:
     history_days: int = 30
     result_bytes: int = 4_096
     validation: Literal["required", "none"] = "required"
+    concurrency: int | None = None
+    rate: Rate | None = None
+    flow: FlowLimits | None = None
+    ordered: bool = False
+    on_success: FollowUp | None = None
+    on_failure: FollowUp | None = None
+    breaker: Breaker | None = None
 
     def pack(self) -> str:
         """Return the stored form: JSON of what differs from the defaults, "" when nothing does."""
@@ -52,6 +82,15 @@ class QueueSettings:
             values["retry"] = RetryPolicy.from_json(values["retry"])
         if "success_status" in values:
             values["success_status"] = StatusRange.parse(values["success_status"])
+        if "rate" in values:
+            values["rate"] = Rate.from_json(values["rate"])
+        if "flow" in values:
+            values["flow"] = FlowLimits.from_json(values["flow"])
+        if "breaker" in values:
+            values["breaker"] = Breaker(**values["breaker"])
+        for name in ("on_success", "on_failure"):
+            if name in values:
+                values[name] = FollowUp(**values[name])
         # What newer code has stored beside, this one doesn't know.
         known = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
@@ -76,7 +115,7 @@ class Policies:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, RetryPolicy):
+    if isinstance(value, RetryPolicy | Rate | FlowLimits | FollowUp | Breaker):
         return value.to_json()
     if isinstance(value, StatusRange):
         return str(value)

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import redis
 
 from lambdaqueue import keys
-from lambdaqueue.commands import LastError, Page, QueueInfo
+from lambdaqueue.commands import Endings, LastError, Page, QueueInfo, QueueStats
 from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.identity import Actor
-from lambdaqueue.queue_settings import QueueSettings
+from lambdaqueue.job import State
+from lambdaqueue.queue_settings import FollowUp, QueueSettings
+from lambdaqueue.rate import Breaker, FlowLimits
 from lambdaqueue.store import request_id
 
 __all__ = ["QueueStore"]
 
 FIELDS = (
-    "created", "paused", "settings", "error", "jobs", "running", "completed", "failed", "cancelled"
+    "created", "paused", "settings", "error", "rest", "opened",
+    "jobs", "running", "completed", "failed", "cancelled",
 )  # fmt: skip
+
+
+PIECE, HOUR, DAY = 300, 3_600, 86_400
+"""Seconds of the pieces of time that endings are counted in; `endings.lua` knows them."""
 
 
 class QueueStore:
@@ -36,6 +45,17 @@ class QueueStore:
         with translated():
             row: Any = self._client.hmget(keys.queue(environment, name), FIELDS)
         return _info(name, row) if row[0] is not None else None
+
+    def stats(self, environment: str, name: str) -> QueueStats:
+        """Count what ended in the last hour, to five minutes, and today (UTC)."""
+        with translated():
+            now = int(self._client.time()[0]) if self.now is None else self.now // 1_000
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.hgetall(keys.stats(environment, name, DAY, now // DAY))
+            for number in range(now // PIECE - HOUR // PIECE + 1, now // PIECE + 1):
+                pipeline.hgetall(keys.stats(environment, name, PIECE, number))
+            today, *pieces = pipeline.execute()
+        return QueueStats(last_hour=_endings(pieces), today=_endings([today]))
 
     def page(self, environment: str, limit: int, after: str | None) -> Page[QueueInfo]:
         """Return queues by name, beginning behind `after`."""
@@ -62,12 +82,20 @@ class QueueStore:
         while True:
             with translated():
                 stored = self._client.hget(key, "settings") or b""
-            settings = replace(base or QueueSettings.unpack(stored), **changes)
+            before = QueueSettings.unpack(stored)
+            settings = replace(base or before, **changes)
             fields = {
                 "settings": settings.pack(),
                 "target": settings.target or "",
                 "history_limit": settings.history_limit,
                 "failed_limit": settings.failed_limit,
+                "concurrency": settings.concurrency or "",
+                "rate": settings.rate.terms if settings.rate else "",
+                "ordered": int(settings.ordered) or "",
+                **_flow_fields(settings.flow or FlowLimits()),
+                **_breaker_fields(before.breaker, settings.breaker),
+                "on_success": _follow_up(settings.on_success, "job.completed"),
+                "on_failure": _follow_up(settings.on_failure, "job.failed"),
             }
             if self._set(actor, name, "queue.update", stored, fields):
                 return
@@ -79,6 +107,18 @@ class QueueStore:
     def resume(self, actor: Actor, name: str) -> None:
         """Lift a pause; what is due goes out at once."""
         self._set(actor, name, "queue.resume", "*", {"paused": ""})
+
+    def purge(
+        self, environment: str, name: str, state: State | None, job_ids: Sequence[str]
+    ) -> int:
+        """Delete those of the jobs that wait, of one state or of both; returns how many."""
+        ref = keys.queue_ref(environment, name)
+        return int(self._scripts.run("purge", [], self._now(), ref, state or "", *job_ids)[0])
+
+    def forget_entries(self, environment: str, name: str, entries: Sequence[str]) -> int:
+        """Forget entries of a queue's history; returns how many there were."""
+        ref = keys.queue_ref(environment, name)
+        return int(self._scripts.run("forget_entries", [], ref, *entries)[0])
 
     def drop(self, actor: Actor, name: str) -> None:
         """Forget a queue with its history.
@@ -129,7 +169,7 @@ class QueueStore:
 
 
 def _info(name: str, row: Sequence[bytes | None]) -> QueueInfo:
-    _, paused, settings, error, *counters = row
+    _, paused, settings, error, rest, opened, *counters = row
     jobs, running, completed, failed, cancelled = (int(counter or 0) for counter in counters)
     return QueueInfo(
         name=name,
@@ -141,7 +181,42 @@ def _info(name: str, row: Sequence[bytes | None]) -> QueueInfo:
         cancelled=cancelled,
         settings=QueueSettings.unpack(settings or b""),
         last_error=_last_error(error),
+        rests_until=int(rest) if rest and int(rest) > time.time() * 1_000 else None,
+        opened=int(opened or 0),
     )
+
+
+def _endings(pieces: Iterable[Mapping[bytes, bytes]]) -> Endings:
+    """Add up what `endings.lua` counted: `completed`, `failed:<class>`, `cancelled`."""
+    total: Counter[str] = Counter()
+    for piece in pieces:
+        total.update({what.decode(): int(number) for what, number in piece.items()})
+    classes = {
+        what.removeprefix("failed:"): number
+        for what, number in sorted(total.items())
+        if what.startswith("failed:")
+    }
+    return Endings(total["completed"], sum(classes.values()), total["cancelled"], classes)
+
+
+def _flow_fields(flow: FlowLimits) -> dict[str, Any]:
+    """Return what `lanes.lua` reads; "" removes a field."""
+    return {
+        "flow_concurrency": flow.concurrency or "",
+        "flow_rate": flow.rate.terms if flow.rate else "",
+        "flow_ordered": int(flow.ordered) or "",
+    }
+
+
+def _breaker_fields(before: Breaker | None, breaker: Breaker | None) -> dict[str, Any]:
+    """Return what `breaker.lua` reads; of a breaker that is taken away the state goes, too."""
+    if breaker is not None:
+        return {"breaker": breaker.terms}
+    return dict.fromkeys(("breaker", "opened", "judged", "rest"), "") if before else {}
+
+
+def _follow_up(wanted: FollowUp | None, event: str) -> str:
+    return "" if wanted is None else wanted.pack(event)
 
 
 def _last_error(stored: bytes | None) -> LastError | None:

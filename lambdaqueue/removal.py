@@ -16,6 +16,7 @@ from lambdaqueue.connection import Redis
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.identity import Actor
+from lambdaqueue.places import Places
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.store import JobStore
@@ -23,7 +24,6 @@ from lambdaqueue.upkeep import Upkeep
 
 __all__ = ["remove_environment"]
 
-LEVELS = "s9876543210"
 CHUNK = 500
 LOOK_EVERY = 0.2
 PATIENCE = 60.0
@@ -87,13 +87,8 @@ def _drop_schedules(client: Redis, environment: str) -> int:
 
 
 def _unfinished(jobs: JobStore, environment: str, queue: str) -> Iterator[str]:
-    """Yield the ids of a queue's jobs, those that wait as long as there are any."""
-    yield from jobs.active(environment, queue)
-    for level in LEVELS:
-        before = None
-        while (chunk := jobs.waiting(environment, queue, level, 0, CHUNK)) and chunk != before:
-            yield from (job_id for job_id, _ in chunk)
-            before = chunk
+    """Yield the ids of a queue's jobs."""
+    yield from (job_id for job_id, _ in Places(jobs).positions(environment, queue, None, None))
 
 
 def _until_idle(queues: QueueStore, environment: str, queue: str, sleep: Sleep) -> Iterator[None]:

@@ -125,6 +125,7 @@ class ScheduleStore:
             "collection": "" if self._collection == "schedules" else self._collection,
             "notes": schedule.notes,
             "exclusive": int(schedule.exclusive) or "",
+            "flow": spec.flow,
         }
         row = self._scripts.run(
             "set_schedule",

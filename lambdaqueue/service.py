@@ -5,7 +5,6 @@ Decides in Python, commits through the stores. Knows nothing of HTTP.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -21,6 +20,7 @@ from lambdaqueue.commands import (
     Pushed,
     QueueInfo,
     QueueSettings,
+    QueueStats,
 )
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect
@@ -28,6 +28,7 @@ from lambdaqueue.errors import Conflict, InvalidRequest, Issue, NotFound
 from lambdaqueue.history import PAGE_BYTES, HistoryStore
 from lambdaqueue.identity import Actor
 from lambdaqueue.job import Job, State
+from lambdaqueue.places import Places
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.store import JobStore, TargetMissing, VersionChanged
 
@@ -35,11 +36,8 @@ __all__ = ["Service", "open_service"]
 
 NO_TARGET = Issue(("target",), "required", "is required: the queue has no default target")
 
-LEVELS = "s9876543210"
 CHUNK = 100
 """Jobs that are read with one call."""
-
-ITEMS_CURSOR = re.compile(r"a\.([0-9a-z]{14,29})?|w([s0-9])\.([0-9]{1,15})\.([0-9a-z]{14,29})")
 
 
 def open_service(settings: Settings) -> Service:
@@ -54,6 +52,7 @@ class Service:
         self._jobs = JobStore(client, now)
         self._queues = QueueStore(client, now)
         self._history = HistoryStore(client)
+        self._places = Places(self._jobs)
 
     # Items
 
@@ -165,7 +164,7 @@ class Service:
         """
         rows: list[Job] = []
         size = 0
-        positions = self._positions(environment, queue, state, cursor)
+        positions = self._places.positions(environment, queue, state, cursor)
         while chunk := dict(islice(positions, min(limit, CHUNK))):
             for job in self._jobs.read_many(list(chunk)):
                 if job.queue != queue or (state and job.state is not state):
@@ -175,44 +174,6 @@ class Service:
                 if len(rows) == limit or size > PAGE_BYTES:
                     return Page(tuple(rows), chunk[job.id])
         return Page(tuple(rows))
-
-    def _positions(
-        self, environment: str, queue: str, state: State | None, cursor: str | None
-    ) -> Iterator[tuple[str, str]]:
-        """Yield the ids of a queue's jobs, each with its cursor, beginning behind `cursor`."""
-        match = ITEMS_CURSOR.fullmatch(cursor or "a.")
-        if not match:
-            raise InvalidRequest.of("cursor", "invalid_cursor", "must come from an earlier page")
-        after_active, level_from, due_from, after_id = match.groups("")
-        if not level_from:
-            active = {*self._jobs.active(environment, queue)}
-            for job_id in sorted(active.union(self._jobs.awaiting(environment, queue))):
-                if job_id > after_active:
-                    yield job_id, f"a.{job_id}"
-        if state is State.RUNNING:
-            return
-        # The level where an earlier page ended is gone on with, those behind it are new.
-        yield from self._waiting(environment, queue, level_from, int(due_from or 0), after_id)
-        for level in LEVELS[LEVELS.find(level_from or "_") + 1 :]:
-            yield from self._waiting(environment, queue, level, 0, "")
-
-    def _waiting(
-        self, environment: str, queue: str, level: str, due: int, after: str
-    ) -> Iterator[tuple[str, str]]:
-        if not level:
-            return
-        count = CHUNK
-        while True:
-            chunk = self._jobs.waiting(environment, queue, level, due, count)
-            fresh = [(job_id, at) for job_id, at in chunk if (at, job_id) > (due, after)]
-            for job_id, at in fresh:
-                yield job_id, f"w{level}.{at}.{job_id}"
-            if len(chunk) < count:
-                return
-            # Many jobs of one millisecond need a longer look to get past them.
-            count = CHUNK if fresh else count * 2
-            if fresh:
-                after, due = fresh[-1][0], fresh[-1][1]
 
     # Queues
 
@@ -230,6 +191,10 @@ class Service:
         if info is None:
             raise NotFound("there is no such queue")
         return info
+
+    def queue_stats(self, environment: str, name: str) -> QueueStats:
+        """Count what ended in a queue lately."""
+        return self._queues.stats(environment, name)
 
     def configure(
         self, actor: Actor, name: str, changes: Mapping[str, Any], replace: bool
@@ -260,6 +225,10 @@ class Service:
     ) -> Page[Job]:
         """List ended jobs of a queue, newest first; see `HistoryStore.page`."""
         return self._history.page(environment, queue, where, limit, cursor)
+
+    def whole_history(self, environment: str, queue: str, where: HistoryFilter) -> Iterator[Job]:
+        """Yield all ended jobs of a queue, newest first, however many they are."""
+        return (job for _, job in self._history.entries(environment, queue, where))
 
     def _own(self, environment: str, item_id: str) -> None:
         """Raise NotFound unless the id can be one of this environment's."""

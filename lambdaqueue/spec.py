@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ class Spec:
 
     `timeout` and `max_age` are milliseconds. `payload` is sent exactly as it is. With `terms` the
     endpoint ends the job by a callback; with `service` it's the execution of a service job, whose
-    payload stands inside the body that is sent.
+    payload stands inside the body that is sent. `replay_of` is the id of the ended job that this
+    one repeats.
     """
 
     payload: bytes = b""
@@ -51,6 +53,15 @@ class Spec:
     message: Message | None = None
     terms: Terms | None = None
     service: ServiceRun | None = None
+    replay_of: str | None = None
+    flow_key: str | None = None
+
+    @property
+    def flow(self) -> str:
+        """What names its lane within the queue: a digest of the flow key, "" without one."""
+        if self.flow_key is None:
+            return ""
+        return hashlib.sha256(self.flow_key.encode()).hexdigest()[:16]
 
     @property
     def skipped(self) -> int:
@@ -81,6 +92,8 @@ class Spec:
             ("traceparent", self.traceparent),
             ("scheduleId", self.schedule_id),
             ("scheduleKey", self.schedule_key),
+            ("flowKey", self.flow_key),
+            ("replayOf", self.replay_of),
             ("message", self.message and [self.message.name, self.message.first]),
         ):
             if value is not None:
@@ -110,9 +123,11 @@ class Spec:
             traceparent=options.get("traceparent"),
             schedule_id=options.get("scheduleId"),
             schedule_key=options.get("scheduleKey"),
+            flow_key=options.get("flowKey"),
             message=None if message is None else Message(*message),
             terms=None if terms is None else Terms(*terms),
             service=None if service is None else _service_run(service),
+            replay_of=options.get("replayOf"),
         )
 
 

@@ -148,6 +148,7 @@ class JobStore:
             spec.max_age or "",
             "target" if spec.target else "",
             spec.pack(),
+            spec.flow,
         )
         if row[0] == b"conflict":
             raise VersionChanged
@@ -195,6 +196,22 @@ class JobStore:
             )
         return [(job_id.decode(), int(due)) for job_id, due in rows]
 
+    def lanes(self, environment: str, queue: str) -> list[str]:
+        """Return the flows of a queue that have jobs in their backlogs, sorted."""
+        with translated():
+            found: Any = self._client.zrange(keys.flows(environment, queue), 0, -1)
+        return sorted(flow.decode() for flow in found)
+
+    def backlog(
+        self, environment: str, queue: str, flow: str, start: int, count: int
+    ) -> list[tuple[str, int]]:
+        """Return up to `count` jobs of a lane's backlog with their places in it, from `start`."""
+        with translated():
+            rows: Any = self._client.zrangebyscore(
+                keys.backlog(environment, queue, flow), start, "+inf", 0, count, withscores=True
+            )
+        return [(job_id.decode(), int(place)) for job_id, place in rows]
+
     def awaiting(self, environment: str, queue: str) -> list[str]:
         """Return the ids of a queue's jobs that await a callback, sorted.
 
@@ -218,6 +235,7 @@ def _order(push: Push) -> tuple[Any, ...]:
         spec.max_age or "",
         "target" if spec.target else "",
         spec.pack(),
+        spec.flow,
     )
 
 

@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from lambdaqueue.attempts import AttemptStore, Kind, Settlement
@@ -16,6 +17,7 @@ from lambdaqueue.job import Claim
 from lambdaqueue.outcome import Answer, ErrorClass
 from workers.attempt import conclude, put_off, returned
 from workers.caller import Caller
+from workers.crowding import Crowding, crowded_out
 from workers.invoking import NotToBeSent
 from workers.pulse import GIVE_UP, Pulse
 
@@ -49,10 +51,12 @@ class Courier:
         slots: int,
         grace: float,
         burst: bool = False,
+        host_slots: int = 0,
     ) -> None:
         self._store = store
         self._caller = caller
         self._slots = slots
+        self._crowding = Crowding(slots, host_slots)
         self._grace = grace
         self._burst = burst
         self._out: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
@@ -167,8 +171,12 @@ class Courier:
         for claim in claims:
             if self._stopping:
                 self._finished.append(returned(claim, Kind.UNSENT))
+            elif not self._crowding.enter(claim):
+                self._finished.append(crowded_out(claim))
             else:
-                self._out[claim.token] = (claim, asyncio.create_task(self._attempt(claim)))
+                task = asyncio.create_task(self._attempt(claim))
+                task.add_done_callback(partial(self._crowding.leave, claim))
+                self._out[claim.token] = (claim, task)
 
     async def _rest(self) -> None:
         """Sleep until an outcome is there, a slot is free and a job ready, or a pause is over."""
@@ -221,6 +229,7 @@ class Courier:
             answer = Answer(
                 failure=ErrorClass.BAD_RESPONSE, detail=f"internal error: {type(error).__name__}"
             )
+        self._crowding.hear(claim, answer)
         if self._out.pop(claim.token, None):
             self._conclude(claim, answer)
 

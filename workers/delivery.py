@@ -86,6 +86,7 @@ class DeliveryWorker(BaseWorker):
             slots=slots,
             grace=self._settings.grace,
             burst=burst,
+            host_slots=self._settings.host_slots,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._courier.stop)

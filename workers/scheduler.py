@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Protocol
 
+from lambdaqueue.alerts import AlertStore
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect, translated
 from lambdaqueue.errors import StorageUnavailable
 from lambdaqueue.executions import ExecutionStore
 from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.upkeep import ALARM, Upkeep
+from workers.alerting import Alerting
 from workers.expiring import Expiring
 from workers.firing import Firing
 from workers.housekeeping import Housekeeping
@@ -107,6 +109,7 @@ def main() -> int:
         Expiring(ExecutionStore(client)),
         Reclaiming(upkeep),
         Sweeping(upkeep),
+        Alerting(AlertStore(client), upkeep, settings),
     ]
     scheduler = Scheduler(duties, alarm)
     for number in (signal.SIGTERM, signal.SIGINT):

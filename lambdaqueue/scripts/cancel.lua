@@ -1,4 +1,4 @@
--- include: clock names requests queues line entries describing executions endings awaiting
+-- include: clock names requests queues breaker limits lanes line entries describing executions endings awaiting
 -- End a job that waits; ask that a running one is not tried again.
 --
 -- KEYS  10 request
@@ -21,7 +21,7 @@ local cancelled = { state = 'CANCELLED', error = 'cancelled: on request' }
 if job.state == 'RUNNING' and ARGV[5] == 'at once' then
   answer = describe(q, id, 'cancelled')
   detach(id, job)
-  count(q, 'running', -1)
+  count_running(q, job, -1)
   record(q, id, job, cancelled, now)
   if job.next_version then promote(q, id, job) else forget(q, id, job) end
   q.stirred = true
@@ -29,13 +29,14 @@ elseif job.state == 'RUNNING' then
   redis.call('HSET', job_key(id), 'dropped', 1)
   if job.next_version then
     redis.call('HSET', job_key(id), 'top', job.next_version)
-    redis.call('HDEL', job_key(id), 'next_version', 'next_due', 'next_priority', 'next_expires')
+    redis.call('HDEL', job_key(id), 'next_version', 'next_due', 'next_priority', 'next_expires',
+      'next_flow')
     redis.call('HDEL', q.payloads, id .. '+')
   end
   answer = describe(q, id, 'dropped')
 else
   answer = describe(q, id, 'cancelled')
-  if not is_ready(job) then redis.call('ZREM', q.waiting .. level_of(job), id) end
+  withdraw(q, id, job)
   finish(q, id, job, cancelled, now)
   q.stirred = true
 end

@@ -1,9 +1,9 @@
--- include: clock names requests queues line entries describing executions replacing
+-- include: clock names requests queues breaker limits lanes line entries describing executions replacing
 -- Give a job a new version, made from the one that the caller has read.
 --
 -- KEYS  10 request
 -- ARGV  1 now or '', 2 job id, 3 version it was made from, 4 when ('' keeps the due time |
---       '+<ms>' | '<Unix ms>'), 5 priority, 6 max age in ms or '', 7 'target' or '', 8 packed spec
+--       '+<ms>' | '<Unix ms>'), 5 priority, 6 max age in ms or '', 7 'target' or '', 8 packed spec, 9 its flow or ''
 -- Returns  {'replaced' | 'pending' | 'conflict' | 'absent' | 'no_target'} and the row of describing.lua
 -- Why   compare and set: on 'conflict' the caller reads again. The rest is as in push.lua.
 
@@ -20,7 +20,7 @@ local due = when:sub(1, 1) == '+' and now + tonumber(when:sub(2))
   or when ~= '' and math.max(now, tonumber(when))
   or tonumber(job.next_due or (job.state == 'RUNNING' and now) or job.due)
 local place = supersede(q, id, job, {
-  due = due, priority = ARGV[5], spec = ARGV[8],
+  due = due, priority = ARGV[5], spec = ARGV[8], flow = ARGV[9] ~= '' and ARGV[9] or nil,
   expires = ARGV[6] ~= '' and due + tonumber(ARGV[6]) or nil,
 }, now)
 local answer = describe(q, id, place)

@@ -1,4 +1,4 @@
--- include: clock names queues line entries executions endings
+-- include: clock names queues breaker limits lanes line entries executions endings creating follow_ups
 -- Take up to `most` jobs out of the line for one worker: they are RUNNING when this returns.
 --
 -- KEYS  10 worker, 11 held
@@ -75,7 +75,8 @@ local function start(q, id, job, rq_id)
     started[#started + 1] = '+inf'
     started[#started + 1] = rq_id .. ':' .. job.token
   end
-  count(q, 'running', 1)
+  unstage(q, id, job)
+  count_running(q, job, 1)
   if job.suspect then
     me.suspect = id
     redis.call('HSET', KEYS[10], 'suspect', id)
@@ -90,14 +91,15 @@ local function consider(rq_id)
   local live = is_ready(job) and job.admission == admission
   local q = leave_line(rq_id, id, job, live)
   local expired = live and job.expires and tonumber(job.expires) < now
-  local must_wait = live and (q.paused or (job.suspect and me.suspect))
+  local must_wait = live and not expired
+    and (q.paused or (job.suspect and me.suspect) or not start_within(q, id, job, now))
   if live and not expired and not must_wait then return start(q, id, job, rq_id) end
   if not stock then doom(rq_job_key(rq_id)) end
   if expired then
     finish(q, id, job, { state = 'FAILED', error = 'expired: its max age is over' }, now)
   elseif must_wait then
     put_back(q, id, job)
-    if not q.paused then held_back = held_back + 1 end
+    if not q.paused and job.suspect then held_back = held_back + 1 end
   end
 end
 

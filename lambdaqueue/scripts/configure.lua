@@ -1,4 +1,4 @@
--- include: clock names requests queues line auditing
+-- include: clock names requests queues breaker limits lanes line auditing
 -- Change a queue's settings, or pause and resume it.
 --
 -- KEYS  10 request
@@ -27,6 +27,15 @@ for i = 7, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', q.key, ARGV[i])
   else redis.call('HSET', q.key, ARGV[i], ARGV[i + 1]) end
   if ARGV[i] == 'paused' then q.paused = ARGV[i + 1] == '1' end
+end
+set_limits(q, fetch(q.key, 'concurrency', 'rate', 'ordered', 'breaker', 'opened', 'rest',
+  'judged', 'flow_concurrency', 'flow_rate', 'flow_ordered'))
+-- Lanes that were blocked may go now.
+for i = 7, #ARGV, 2 do
+  if ARGV[i]:sub(1, 5) == 'flow_' then
+    redis.call('ZUNIONSTORE', q.flows, 1, q.flows, 'WEIGHTS', 0)
+    break
+  end
 end
 q.stirred = true
 note(q.env, now, ARGV[4], ARGV[5], ARGV[6], q.name)

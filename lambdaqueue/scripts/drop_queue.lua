@@ -1,4 +1,4 @@
--- include: clock names queues line executions endings auditing
+-- include: clock names queues breaker limits lanes line executions endings auditing
 -- Forget a queue without jobs: its settings, its history, its counters.
 --
 -- ARGV  1 queue ref, 2 now or '', 3 actor's name, 4 its address or ''
@@ -16,5 +16,6 @@ redis.call('DEL', q.key, q.history .. 'c', q.history .. 'f', q.latest)
 redis.call('ZREM', q.queues, q.name)
 redis.call('ZREM', WAKE, q.ref)
 redis.call('ZREM', 'lq:deadlines', q.ref)
+forget_stats(q, clock(ARGV[2]))
 note(q.env, clock(ARGV[2]), ARGV[3], ARGV[4], 'queue.delete', q.name)
 return {'dropped'}

@@ -1,4 +1,4 @@
--- include: clock names queues line entries executions endings awaiting outcomes
+-- include: clock names queues breaker limits lanes line entries executions endings creating follow_ups awaiting outcomes
 -- End executions, or attempts of them: by a callback, or because their time is over.
 --
 -- ARGV  1 now or '', then 11 for each: job id, digest of the callback token or '' (its time is over),
@@ -49,7 +49,7 @@ local function conclude(outcome)
   take_back_claim(outcome.id, job)
   revive(q, outcome.id, job)
   detach(outcome.id, job)
-  count(q, 'running', -1)
+  count_running(q, job, -1)
   q.stirred = true
   if outcome.kind == 'completed' then
     q.error = ''

@@ -1,4 +1,4 @@
--- include: clock names requests queues line entries executions endings creating executing
+-- include: clock names requests queues breaker limits lanes line entries executions endings creating follow_ups executing
 -- Push what schedules have due and write their next runs, all in one step.
 --
 -- KEYS  10 due schedules, 11 request, for a run by hand alone
@@ -19,7 +19,7 @@ local function push(q, ref, schedule, at, due)
   local want = {
     due = math.max(now, due), priority = schedule.priority or '0', spec = schedule.spec,
     expires = schedule.max_age and math.max(now, due) + tonumber(schedule.max_age),
-    occurrence = schedule.id .. '_' .. int(at),
+    occurrence = schedule.id .. '_' .. int(at), flow = schedule.flow,
   }
   if schedule.collection == 'services' then
     return execute(q, schedule.id, want, schedule.exclusive == '1', now)
@@ -45,7 +45,7 @@ end
 local function fire(ref, revision, stands_at, next_run, occurrences)
   local key = schedule_key(ref)
   local schedule = fetch(key, 'revision', 'next', 'queue', 'spec', 'priority', 'max_age', 'overlap',
-    'last', 'last_job', 'runs', 'max_runs', 'collection', 'key', 'exclusive')
+    'last', 'last_job', 'runs', 'max_runs', 'collection', 'key', 'exclusive', 'flow')
   if not schedule.revision then
     redis.call('ZREM', KEYS[10], ref)
     return 'stale'

@@ -5,14 +5,24 @@
 -- Returns  {finding, …}, each a sentence
 -- Why   cheap enough to run over every queue; the model test looks at every single job.
 
+local MOST_LANES = 10000  -- that are counted: a script must not hold Redis for long
 local env, name = ARGV[1]:match('^([^:]+):(.+)$')
 local prefix = 'lq:' .. env .. ':'
-local stored = fetch(prefix .. 'queue:' .. name, 'jobs', 'running', 'levels', 'paused')
+local stored = fetch(prefix .. 'queue:' .. name, 'jobs', 'running', 'levels', 'paused', 'backlog')
 local jobs, running = tonumber(stored.jobs or 0), tonumber(stored.running or 0)
 local findings = {}
 local function report(...) findings[#findings + 1] = string.format(...) end
 
-local waiting = 0
+local waiting, backlog = 0, tonumber(stored.backlog or 0)
+if redis.call('ZCARD', prefix .. 'flows:' .. name) <= MOST_LANES then
+  backlog = 0
+  for _, flow in ipairs(redis.call('ZRANGE', prefix .. 'flows:' .. name, 0, -1)) do
+    backlog = backlog + redis.call('ZCARD', prefix .. 'backlog:' .. name .. ':' .. flow)
+  end
+  if backlog ~= tonumber(stored.backlog or 0) then
+    report('%d wait in lanes, but %s are counted', backlog, stored.backlog or '0')
+  end
+end
 for level in ('s9876543210'):gmatch('.') do
   local key = prefix .. 'waiting:' .. name .. ':' .. level
   local held = redis.call('ZCARD', key)
@@ -27,6 +37,7 @@ if awaiting > 0 and not redis.call('ZSCORE', 'lq:deadlines', ARGV[1]) then
   report('%d await a callback, and nothing watches their deadlines', awaiting)
 end
 local in_line = tonumber(redis.call('HGET', IN_LINE, ARGV[1]) or 0)
+waiting = waiting + backlog
 -- Tombstones are in the line too, so it may hold more entries than jobs, never fewer.
 if waiting + running > jobs then
   report('%d wait and %d run, but there are %d jobs', waiting, running, jobs)

@@ -1,10 +1,11 @@
--- include: clock names requests queues line entries creating executions replacing describing
+-- include: clock names requests queues breaker limits lanes line entries creating executions replacing describing
 -- Store jobs of one queue, or replace those whose unique key is there: all of them or none.
 --
 -- KEYS  10 request, 11 idempotency key or ''
 -- ARGV  1 now or '', 2 queue ref, 3 fingerprint or '', 4 s to remember the idempotency key,
---       then 7 for each job: key or '', 'keep' | 'replace', when ('' | '+<ms>' | '<Unix ms>'),
---       priority, max age in ms or '', 'target' if it has one of its own or '', packed spec
+--       then 8 for each job: key or '', 'keep' | 'replace', when ('' | '+<ms>' | '<Unix ms>'),
+--       priority, max age in ms or '', 'target' if it has one of its own or '', packed spec,
+--       its flow or ''
 -- Returns  {'stored' | 'replayed', queue's settings or '', environment's retry or '', job…}, each
 --       job a row as in describing.lua, of a new version only `version` and `due`
 --       | {'mismatch'} | {'no_target', the job's index} | {'closed'}: the environment has ended
@@ -12,7 +13,7 @@
 --       A version that runs is never touched: its successor waits beside it as `next_*`.
 
 local now, ref, fingerprint, ttl = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
-local FIRST, WIDTH = 5, 7
+local FIRST, WIDTH = 5, 8
 
 local first_answer = recall(KEYS[10]) or recall_for_client(KEYS[11], fingerprint)
 if first_answer then return first_answer end
@@ -26,6 +27,7 @@ local function read_order(at)
   return {
     key = key ~= '' and key or nil, keep = ARGV[at + 1] == 'keep', due = due,
     priority = ARGV[at + 3], spec = ARGV[at + 6],
+    flow = ARGV[at + 7] ~= '' and ARGV[at + 7] or nil,
     expires = ARGV[at + 4] ~= '' and due + tonumber(ARGV[at + 4]) or nil,
   }
 end

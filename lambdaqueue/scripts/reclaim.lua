@@ -1,4 +1,4 @@
--- include: clock names queues line entries executions endings awaiting
+-- include: clock names queues breaker limits lanes line entries executions endings creating follow_ups awaiting
 -- Take back the attempts of dead workers, and those whose lease ran out: they were lost.
 --
 -- ARGV  1 now or '', 2 ms of silence after which a worker is dead
@@ -39,7 +39,8 @@ local function repeat_at_once(q, id, job, guilty)
   redis.call('HSET', job_key(id), 'state', 'RETRY', 'suspect', 1, 'losses', losses,
     'due', now, 'first', job.first or job.due)
   redis.call('HDEL', job_key(id), 'token', 'started', 'admission')
-  wait(q, id, 's', now)
+  hold_for(q, job, id)
+  wait(q, id, 's', now, job.flow)
   return losses
 end
 
@@ -53,7 +54,7 @@ local function lose(worker, id)
   local rq_id = id .. '_' .. job.admission
   redis.call('ZREM', WIP, rq_id .. ':' .. job.token)
   redis.call('DEL', rq_job_key(rq_id))
-  count(q, 'running', -1)
+  count_running(q, job, -1)
   q.stirred = true
   lost = lost + 1
   local log = log_loss(q, id, job)

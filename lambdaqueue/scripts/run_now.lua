@@ -1,4 +1,4 @@
--- include: clock names requests queues line entries describing
+-- include: clock names requests queues breaker limits lanes line entries describing
 -- Make a waiting job due now.
 --
 -- KEYS  10 request, 11 idempotency key or ''
@@ -14,7 +14,7 @@ if job.state == 'RUNNING' then return {'running'} end
 
 if tonumber(job.due) > now then
   redis.call('HSET', job_key(id), 'due', now)
-  if not is_ready(job) then wait(q, id, level_of(job), now) end
+  if not is_ready(job) then wait(q, id, level_of(job), now, not job.staged and job.flow or nil) end
 end
 local answer = describe(q, id, 'due')
 settle_queues(now)

@@ -1,11 +1,12 @@
--- include: clock names queues line entries executions endings awaiting outcomes
+-- include: clock names queues breaker limits lanes line entries executions endings creating follow_ups awaiting outcomes
 -- Commit the outcomes of attempts, each with everything that follows from it.
 --
 -- KEYS  10 worker, 11 held
 -- ARGV  1 now or '', 2 worker, 3 settle number, 4 'rq' when RQ keeps its own books (a stock
---       worker) or '', then 9 for each: job id, token, kind ('completed' | 'started' | 'retry' |
+--       worker) or '', then 10 for each: job id, token, kind ('completed' | 'started' | 'retry' |
 --       'failed' | 'released' | 'unsent'), delay in ms or '', error or '', attempts as JSON, result
---       as JSON or '', body or '', max attempts
+--       as JSON or '', body or '', max attempts, ms for which the queue's endpoint asked to be left
+--       alone or ''
 -- Returns  {'settled' | 'stale', …} in order
 -- Why   only the holder of the current token may settle: whoever was declared dead comes too
 --       late. A version that was replaced while it ran ends here and its successor takes over.
@@ -14,7 +15,7 @@
 
 redis.call('ZREM', READY, '')
 local now, worker, number, stock = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4] == 'rq'
-local FIRST, WIDTH = 5, 9
+local FIRST, WIDTH = 5, 10
 local TIMED_OUT = { timeout = true, connect = true, dns = true }
 
 local me = fetch(KEYS[10], 'slots', 'suspect', 'settle', 'settled')
@@ -24,7 +25,7 @@ local function read_outcome(at)
   return {
     id = ARGV[at], token = ARGV[at + 1], kind = ARGV[at + 2], delay = tonumber(ARGV[at + 3]),
     error = ARGV[at + 4], log = ARGV[at + 5], result = ARGV[at + 6], body = ARGV[at + 7],
-    max = ARGV[at + 8],
+    max = ARGV[at + 8], asked = tonumber(ARGV[at + 9]),
   }
 end
 
@@ -33,6 +34,19 @@ local function adapt_window(q, outcome)
   if outcome.kind == 'completed' or outcome.kind == 'started' then
     q.successes = (q.successes or 0) + 1
   elseif TIMED_OUT[outcome.error:match('^%a+')] then q.timed_out = true end
+end
+
+-- What an attempt says of its endpoint, not of the job.
+local TROUBLE = { timeout = true, connect = true, dns = true, tls = true, bad_response = true }
+
+local function hear_endpoint(q, outcome)
+  local kind = outcome.kind
+  if kind == 'retry' or kind == 'failed' then
+    local class = outcome.error:match('^[%w_]+') or ''
+    local fine = not TROUBLE[class] and not class:match('^http_5') and class ~= 'http_429'
+    judge_endpoint(q, fine, now)
+  elseif kind == 'completed' or kind == 'started' then judge_endpoint(q, true, now) end
+  if outcome.asked then rest_as_asked(q, outcome.asked, now) end
 end
 
 -- A job goes on without its worker. Whatever became of the call: who calls back has been reached.
@@ -62,11 +76,12 @@ local function settle(outcome)
   -- Without an agreement there is nothing to wait for.
   if outcome.kind == 'started' and not job.ttl then outcome.kind = 'completed' end
   adapt_window(q, outcome)
+  hear_endpoint(q, outcome)
   if outcome.kind == 'started' or job.awaiting then
     let_go(q, outcome.id, job, outcome)
     return 'settled'
   end
-  count(q, 'running', -1)
+  count_running(q, job, -1)
   -- What the queue's newest failure was, until something succeeds again.
   if outcome.kind == 'completed' then q.error = ''
   elseif outcome.error ~= '' then q.error = int(now) .. ' ' .. outcome.error end

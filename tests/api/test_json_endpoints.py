@@ -183,7 +183,8 @@ def test_retry_types(api: Api, retry: object) -> None:
         ("on", 5),
         ("on", "tomorrow"),
         ("payloadEncoding", "hex"),
-        ("flowKey", "later"),
+        ("flowKey", ""),
+        ("flowKey", "x" * 256),
         ("id", "mine"),
     ],
 )

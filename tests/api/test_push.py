@@ -303,7 +303,7 @@ BAD_HEADERS = [
     {"headers": json.dumps({"h": "x" * 64_000})},
     {"target": "http://10.0.0.1/"},
     {"target": ""},
-    {"flow_key": "x"},
+    {"flow_key": "x" * 256},
     {"async": "999"},
     {"nonsense": "x"},
 ]

@@ -23,6 +23,9 @@ DEFAULTS = {
 }
 
 
+NOTHING = {"completed": 0, "failed": 0, "cancelled": 0, "byClass": {}}
+
+
 def test_queue(api: Api) -> None:
     assert api("GET", "/queues/mail").status_code == 404
     api.push(delay="60000")
@@ -34,6 +37,9 @@ def test_queue(api: Api) -> None:
         "completed": 0,
         "failed": 0,
         "cancelled": 0,
+        "ordered": False,
+        "today": NOTHING,
+        "lastHour": NOTHING,
         **DEFAULTS,
     }
 
@@ -94,7 +100,8 @@ def test_settings(api: Api) -> None:
         ("historyDays", 31),
         ("resultBytes", 65_537),
         ("resultBytes", 5.0),
-        ("concurrency", 5),
+        ("concurrency", 0),
+        ("concurrent", 5),
         ("paused", True),
         ("name", "x"),
     ],

@@ -33,6 +33,7 @@ VOLATILE = re.compile(
 ABSENT: Mapping[str, str] = {
     "item_id": "0123456789abc1",
     "queue": QUEUE,
+    "entry": "f1-0",
     "key": "k",
     "token_id": "abcd-_89",
     "schedule_id": "0123456789abcdef",
@@ -146,6 +147,7 @@ def objects_of(api: Api, *, ended: bool = False) -> Mapping[str, str]:
     return {
         "item_id": item["id"],
         "queue": QUEUE,
+        "entry": entry_of(api),
         "key": "k",
         "token_id": token["id"],
         "schedule_id": schedule_of(api),
@@ -154,6 +156,13 @@ def objects_of(api: Api, *, ended: bool = False) -> Mapping[str, str]:
         "job": "wages",
         "name": execution_of(api, ended=ended),
     }
+
+
+def entry_of(api: Api) -> str:
+    """End an item; return the name of its entry in history."""
+    item = api.push(QUEUE, payload=PRIVATE, delay="60000").json or {}
+    assert api("DELETE", f"/items/{item['id']}").status_code == 200
+    return str((api("GET", f"/items/{item['id']}").json or {})["entry"])
 
 
 def execution_of(api: Api, *, ended: bool) -> str:
@@ -189,7 +198,9 @@ def ask(api: Api, method: str, path: str, name: str) -> TestResponse:
 def shown(response: TestResponse, who: Tenant, objects: Mapping[str, str]) -> str:
     """Return the body without what differs between any two environments, or was asked for."""
     text = VOLATILE.sub(r'"\1":"…"', response.text).replace(who.name, "…").replace(who.id, "…")
-    for value in (objects[name] for name in ("item_id", "token_id", "schedule_id", "name")):
+    for value in (
+        objects[name] for name in ("item_id", "entry", "token_id", "schedule_id", "name")
+    ):
         text = text.replace(value, "…")
     return text
 

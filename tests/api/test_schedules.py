@@ -309,7 +309,7 @@ class TestRefusing:
             ({"delay": "1"}, "x-lq-delay", "unknown_header"),
             ({"on": "2030-01-01T00:00:00Z"}, "x-lq-on", "unknown_header"),
             ({"if_exists": "keep"}, "x-lq-if-exists", "unknown_header"),
-            ({"flow_key": "a"}, "x-lq-flow-key", "unknown_header"),
+            ({"flow_key": "a" * 256}, "x-lq-flow-key", "bad_length"),
             ({"key": ""}, "x-lq-key", "bad_length"),
             ({"key": "k" * 256}, "x-lq-key", "bad_length"),
             *(

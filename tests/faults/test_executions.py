@@ -89,7 +89,7 @@ def _play(name: str, folder: Path) -> str:
         return SCENARIOS[name](stage)
 
 
-@pytest.mark.xdist_group("execution-faults")
+@pytest.mark.xdist_group("faults")
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_it_ends_exactly_once(
     name: str, played: dict[str, Future[str]], record_property: Callable[[str, object], None]

@@ -92,7 +92,7 @@ def _play(name: str, folder: Path) -> str:
         return SCENARIOS[name](stage)
 
 
-@pytest.mark.xdist_group("kill-matrix")
+@pytest.mark.xdist_group("faults")
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_nothing_is_lost_or_stuck(
     name: str, played: dict[str, Future[str]], record_property: Callable[[str, object], None]

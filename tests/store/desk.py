@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lambdaqueue import keys
-from lambdaqueue.commands import Idempotency
+from lambdaqueue.alerts import AlertStore
+from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.identity import Scope, TokenInfo
 from lambdaqueue.job import Claim
+from lambdaqueue.rate import FlowLimits
 from lambdaqueue.schedule import Recurrence, Round, Schedule, plan
 from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.spec import Spec
@@ -155,7 +157,12 @@ def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
         services.expire,
         lambda: services.finish(called[0]),
         lambda: services.executions.retry(ENV, called[0].name),
+        lambda: world.queues.forget_entries(ENV, "mail", ["c1-0"]),
         lambda: world.queues.drop(ACTOR, "mail"),
+        lambda: world.queues.configure(ACTOR, "lanes", {"flow": FlowLimits(concurrency=1)}, None),
+        lambda: world.jobs.push(ENV, "lanes", [Push(Spec(target=TARGET, flow_key="f"))] * 2),
+        lambda: world.queues.purge(ENV, "lanes", None, world.jobs.active(ENV, "lanes")),
+        lambda: AlertStore(world.client, NOW).tell("x", Spec(target=TARGET), over=False),
         worker.leave,
         desk.use,
         desk.reseal,

@@ -55,7 +55,8 @@ class Snapshot:
     sets: dict[str, set[str]] = field(default_factory=dict)
     zsets: dict[str, dict[str, float]] = field(default_factory=dict)
     streams: dict[str, list[Entry]] = field(default_factory=dict)
-    lifetimes: dict[str, int] = field(default_factory=dict)
+    lifetimes: dict[str, int] = field(default_factory=dict, compare=False)
+    """ms that are left, so no two are alike; -1: for ever."""
 
     @property
     def line(self) -> list[str]:

@@ -23,7 +23,9 @@ PARTS = {
     "P": "[a-z0-9-]+(?:/[a-z0-9-]+)?",
     "C": "schedules|periodic|timers|services",
     "W": "[0-9a-f]{16}",
+    "F": "[0-9a-f]{16}",
     "R": r"[\w-]{16}",
+    "T": r"[0-9]+\.[0-9]+",
     "D": "[0-9a-f]{32}|[ab]",
     "H": "[0-9a-f]{32}",
     "<address>": ".+",
@@ -51,11 +53,10 @@ class Row:
 
     def may_live(self, left: int) -> bool:
         """Tell whether a key may have `left` ms to live, -1 for ever."""
-        told = re.search(r"(\+ |^)([0-9]+) (s|min|h)\b", self.lives)
-        if told is None:
-            return left == -1
-        some_time = 0 <= left <= int(told[2]) * UNITS[told[3]]
-        return some_time or (told[1] != "" and left == -1)
+        told = re.findall(r"([0-9]+) (s|min|h)\b", self.lives)
+        longest = max((int(number) * UNITS[unit] for number, unit in told), default=-1)
+        for_ever = not told or "+ " in self.lives
+        return 0 <= left <= longest or (for_ever and left == -1)
 
 
 def catalogue() -> Iterator[Row]:

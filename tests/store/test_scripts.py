@@ -88,7 +88,9 @@ class TestFiles:
             defined = re.findall(r"^local (?:function )?([A-Za-z_]\w*(?:, \w+)*)", text, re.M)
             names = {each for group in defined for each in group.split(", ")}
             others = FILES[name] + "".join(t for p, t in texts.items() if p != piece)
-            assert any(re.search(rf"\b{each}\b", others) for each in names), piece
+            # Or it enters itself in a list of what another piece calls.
+            entered = set(re.findall(r"^(\w+)\[#\1 \+ 1\]", text, re.M)) - names
+            assert entered or any(re.search(rf"\b{each}\b", others) for each in names), piece
 
     @pytest.mark.parametrize(
         "name", [*sorted(FILES), *(f"shared/{piece}.lua" for piece in sorted(SHARED))]
@@ -218,13 +220,14 @@ class TestResends:
         assert keys_[0].startswith("lq:request:")
         assert 0 < world.client.ttl(keys_[0]) <= 120
         # Also when the job has long gone on, or was delivered.
-        before = world.snapshot()
-        assert Scripts(world.client).run(name, keys_, *args) == answer
-        assert world.snapshot() == before
-        worker.claim()
-        before = world.snapshot()
-        assert Scripts(world.client).run(name, keys_, *args) == answer
-        assert world.snapshot() == before
+        for step in (lambda: None, worker.claim):
+            step()
+            before = world.snapshot()
+            assert Scripts(world.client).run(name, keys_, *args) == answer
+            after = world.snapshot()
+            before.lifetimes.clear()  # they get less meanwhile
+            after.lifetimes.clear()
+            assert after == before
 
     def test_a_push_that_is_sent_again_after_the_delivery(self, world: World) -> None:
         again = Again(world, world.jobs)

@@ -28,7 +28,7 @@ def runs_of(schedule: Timetable, first: int, last: int) -> list[str]:
     return runs
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(five_fields | aws_patterns, windows())
 def test_the_runs_are_those_of_a_walk_over_all_minutes(
     pattern: Pattern, window: tuple[str, int, int]
@@ -40,7 +40,7 @@ def test_the_runs_are_those_of_a_walk_over_all_minutes(
     assert runs_of(schedule, first, last) == [iso(run) for run in expected]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(five_fields | aws_patterns, windows(), st.integers(0, 2 * 86_400_000))
 def test_the_next_run_is_later_and_the_first_such(
     pattern: Pattern, window: tuple[str, int, int], after: int
@@ -54,7 +54,7 @@ def test_the_next_run_is_later_and_the_first_such(
     assert schedule.next_after(expected[0] - 1, 0) == expected[0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(five_fields | aws_patterns, st.dates(date(1970, 1, 1), LAST_OF_ALL - timedelta(DAYS)))
 def test_the_days_are_those_of_a_walk_over_all_days(pattern: Pattern, first: date) -> None:
     noon = replace(pattern, text=at_twelve(pattern.text))
@@ -65,7 +65,7 @@ def test_the_days_are_those_of_a_walk_over_all_days(pattern: Pattern, first: dat
     assert runs == [iso(at_noon(day)) for day in expected]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(five_fields | aws_patterns)
 def test_refused_are_just_those_that_never_come(pattern: Pattern) -> None:
     if any(days_of(pattern.fits_day, date(1970, 1, 1), LAST_OF_ALL)):

@@ -131,7 +131,7 @@ def test_many_workers_ask_each_endpoint_once(stage: Stage, make: Endpoints) -> N
     ]
     jobs = [each.job for each in stage.service.push_many(ENVIRONMENT, "q", pushes)[0]]
     for _ in range(3):
-        stage.worker()
+        stage.worker(LQ_HOST_SLOTS="200")
     until(lambda: len(endpoint.validations) == 5, "all are asked")
     until(lambda: stage.service.queue(ENVIRONMENT, "q").running == 500, "all are claimed")
     assert endpoint.deliveries == []

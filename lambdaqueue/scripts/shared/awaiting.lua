@@ -70,8 +70,7 @@ end
 -- What was taken for a failed start has begun all the same: its callback says so.
 local function revive(q, id, job)
   if job.state == 'RUNNING' then return end
-  if is_ready(job) then redis.call('HDEL', job_key(id), 'admission')
-  else redis.call('ZREM', q.waiting .. level_of(job), id) end
+  withdraw(q, id, job)
   if job.failed == job.attempt then
     job.failures = int(tonumber(job.failures) - 1)
     redis.call('HSET', job_key(id), 'failures', job.failures)
@@ -79,5 +78,5 @@ local function revive(q, id, job)
   redis.call('HSET', job_key(id), 'state', 'RUNNING')
   redis.call('HDEL', job_key(id), 'suspect', 'losses')
   job.state, job.admission = 'RUNNING', nil
-  count(q, 'running', 1)
+  count_running(q, job, 1)
 end

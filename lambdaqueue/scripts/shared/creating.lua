@@ -37,6 +37,7 @@ local function create(q, want, now)
     'due', want.due)
   if want.priority ~= '0' then redis.call('HSET', job_key(id), 'priority', want.priority) end
   if want.expires then redis.call('HSET', job_key(id), 'expires', want.expires) end
+  if want.flow then redis.call('HSET', job_key(id), 'flow', want.flow) end
   if want.occurrence then
     redis.call('HSET', job_key(id), 'occurrence', want.occurrence)
   end
@@ -45,7 +46,7 @@ local function create(q, want, now)
     redis.call('HSET', q.keys, want.key, id)
   end
   redis.call('HSET', q.payloads, id, want.spec)
-  wait(q, id, want.priority, want.due)
+  wait(q, id, want.priority, want.due, want.flow)
   count(q, 'jobs', 1)
   return id
 end

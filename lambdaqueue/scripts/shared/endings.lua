@@ -8,10 +8,10 @@ local LEFT_ALONE = 100       -- entries that a queue keeps though its environmen
 local KIND = { COMPLETED = 'c', FAILED = 'f', CANCELLED = 'f' }
 local COUNTER = { COMPLETED = 'completed', FAILED = 'failed', CANCELLED = 'cancelled' }
 
--- The oldest entries go, and with them what points at them.
-local function trim(q, kind, most)
+-- Entries go, and with them what points at them.
+local function drop_entries(q, kind, entries)
   local stream, gone, ids, names, services = q.history .. kind, {}, {}, {}, {}
-  for i, entry in ipairs(redis.call('XRANGE', stream, '-', '+', 'COUNT', most)) do
+  for i, entry in ipairs(entries) do
     gone[i], names[i] = entry[1], kind .. entry[1]
     for at = 1, #entry[2], 2 do
       local field, value = entry[2][at], entry[2][at + 1]
@@ -38,6 +38,18 @@ local function trim(q, kind, most)
   redis.call('HINCRBY', q.environment, 'entries', -#gone)
   return #gone
 end
+
+-- The oldest go.
+local function trim(q, kind, most)
+  return drop_entries(q, kind, redis.call('XRANGE', q.history .. kind, '-', '+', 'COUNT', most))
+end
+
+local function endings_of(q)
+  q.endings = q.endings or { index = {}, payloads = {}, stats = {}, c = 0, f = 0 }
+  return q.endings
+end
+
+local when_ended = {}  -- what other pieces do about an end: functions of q, id, job, ending, now
 
 -- Options that are not given are left out: entries then have mostly the same fields, whose names
 -- a stream stores once. The payload of what failed is kept for replay.
@@ -73,13 +85,16 @@ local function record(q, id, job, ending, now)
   add('retry_of', job.retry_of)
   add('tokens', tokens_of(job))
   local entry = kind .. redis.call('XADD', q.history .. kind, '*', unpack(fields))
-  q.endings = q.endings or { index = {}, payloads = {}, c = 0, f = 0 }
-  local endings = q.endings
+  local endings = endings_of(q)
   endings.index[#endings.index + 1] = id
   endings.index[#endings.index + 1] = entry .. ' ' .. q.name
   endings[kind] = endings[kind] + 1
   if job.key then redis.call('HSET', q.latest, job.key, entry) end
   count(q, COUNTER[ending.state], 1)
+  local class = ending.state == 'FAILED' and ':' .. ((ending.error or ''):match('^[%w_]+') or '?') or ''
+  local what = COUNTER[ending.state] .. class
+  endings.stats[what] = (endings.stats[what] or 0) + 1
+  for _, act in ipairs(when_ended) do act(q, id, job, ending, now) end
 end
 
 local doomed = {}
@@ -89,7 +104,9 @@ local function doom(key) doomed[#doomed + 1] = key end
 
 local function forget(q, id, job)
   doom(job_key(id))
-  local payloads = q.endings.payloads
+  release_hold(q, job, id)
+  unstage(q, id, job)
+  local payloads = endings_of(q).payloads
   payloads[#payloads + 1] = id
   payloads[#payloads + 1] = id .. '#'
   payloads[#payloads + 1] = id .. '+'
@@ -110,17 +127,20 @@ end
 local function promote(q, id, job)
   redis.call('HDEL', job_key(id), 'attempt', 'failures', 'first', 'losses', 'suspect', 'token',
     'started', 'admission', 'dropped', 'next_version', 'next_due', 'next_priority',
-    'next_expires', 'expires', 'top')
+    'next_expires', 'expires', 'top', 'next_flow', 'flow')
   forget_execution(q, id, job)
+  release_hold(q, job, id)
   redis.call('HSET', job_key(id), 'state', 'PENDING', 'version', job.next_version,
     'due', job.next_due, 'priority', job.next_priority)
   if job.next_expires then redis.call('HSET', job_key(id), 'expires', job.next_expires) end
   redis.call('HSET', q.payloads, id, redis.call('HGET', q.payloads, id .. '+'))
   redis.call('HDEL', q.payloads, id .. '+', id .. '#')
-  wait(q, id, job.next_priority, job.next_due)
+  if job.next_flow then redis.call('HSET', job_key(id), 'flow', job.next_flow) end
+  wait(q, id, job.next_priority, job.next_due, job.next_flow)
 end
 
 local function trim_to_limits(q, added)
+  if added.c + added.f == 0 then return end
   for kind, limit in pairs({ c = q.history_limit, f = q.failed_limit }) do
     if added[kind] > 0 then
       local over = redis.call('XLEN', q.history .. kind) - limit
@@ -137,14 +157,42 @@ local function trim_to_limits(q, added)
   end
 end
 
-before_close[#before_close + 1] = function()
+-- Endings of the last hour in pieces of five minutes, and of the day (UTC).
+local BUCKETS = { { 300000, 7200 }, { 86400000, 172800 } }  -- ms that one counts, s that it is kept
+
+local function stats_key(q, bucket, at)
+  return 'lq:' .. q.env .. ':stats:' .. q.name .. ':' .. int(bucket[1] / 1000) .. '.'
+    .. int(math.floor(at / bucket[1]))
+end
+
+local function forget_stats(q, now)
+  for _, bucket in ipairs(BUCKETS) do
+    for ago = 0, bucket[2] * 1000, bucket[1] do redis.call('DEL', stats_key(q, bucket, now - ago)) end
+  end
+end
+
+local function count_endings(q, stats, now)
+  if not next(stats) then return end
+  for _, bucket in ipairs(BUCKETS) do
+    local key = stats_key(q, bucket, now)
+    for what, number in pairs(stats) do redis.call('HINCRBY', key, what, number) end
+    redis.call('EXPIRE', key, bucket[2])
+  end
+end
+
+before_close[#before_close + 1] = function(now)
   if #doomed > 0 then redis.call('DEL', unpack(doomed)) end
+  local ended = {}
   for _, q in ipairs(order) do
     local endings = q.endings
     if endings then
+      for i = 1, #endings.index, 2 do ended[#ended + 1] = endings.index[i] end
       if #endings.payloads > 0 then redis.call('HDEL', q.payloads, unpack(endings.payloads)) end
-      redis.call('HSET', q.ended, unpack(endings.index))
+      count_endings(q, endings.stats, now)
+      if #endings.index > 0 then redis.call('HSET', q.ended, unpack(endings.index)) end
       trim_to_limits(q, endings)
     end
   end
+  -- Whoever waits for an end is told; it costs next to nothing while nobody does.
+  if #ended > 0 then redis.call('PUBLISH', 'lq:ended', table.concat(ended, ' ')) end
 end

@@ -9,9 +9,6 @@ local function fetch_job(id)
   return job
 end
 
--- `admission` names the entry of a ready or running job.
-local function is_ready(job) return job.admission and job.state ~= 'RUNNING' end
-
 -- An entry that was popped gives its place in the window free. Returns its queue, or nil where
 -- nothing tells which that was. A live entry's job knows; a tombstone's RQ job does.
 local function leave_line(rq_id, id, job, live)
@@ -40,12 +37,9 @@ local function find_job(id, ref, key)
   return id, job, open_queue(ref_of(id, job.queue))
 end
 
-local function level_of(job)
-  return job.suspect and 's' or (job.priority or '0')
-end
-
 -- A ready job that may not start now waits again, with its old due time.
 local function put_back(q, id, job)
   redis.call('HDEL', job_key(id), 'admission')
-  wait(q, id, level_of(job), job.due)
+  unstage(q, id, job)
+  wait(q, id, level_of(job), job.due, job.flow)
 end

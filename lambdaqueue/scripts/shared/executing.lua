@@ -10,8 +10,9 @@ local function execute(q, service_job, want, exclusive, now)
   list_execution(q.env, service_job, id)
   redis.call('SADD', unfinished, id)
   if refused then
-    redis.call('ZREM', q.waiting .. want.priority, id)
-    finish(q, id, fetch_job(id), { state = 'FAILED',
+    local job = fetch_job(id)
+    withdraw(q, id, job)
+    finish(q, id, job, { state = 'FAILED',
       error = 'exclusive_lock: another execution of the job is unfinished' }, now)
   end
   return id

@@ -64,35 +64,76 @@ local function admit_level(q, level, room, now)
   return later[2] and tonumber(later[2]), 0
 end
 
+-- In an ordered queue a job that is to be tried again goes before all others. Returns its due time
+-- if that is why nothing goes, and how much room is left.
+local function admit_held(q, room, now)
+  local held = fetch(job_key(q.hold), 'state', 'due', 'priority', 'suspect', 'admission', 'flow',
+    'staged')
+  if not held.state then
+    q.hold = ''
+    return nil, room
+  end
+  if held.admission or held.state == 'RUNNING' then return nil, 0 end
+  if tonumber(held.due) > now then return tonumber(held.due), 0 end
+  if held.flow and not held.staged then
+    local later = stage_first(q, open_lane(q, held.flow), q.hold, held, now)
+    if later then return later < math.huge and later or nil, 0 end
+  end
+  redis.call('ZREM', q.waiting .. level_of(held), q.hold)
+  enqueue(q, {q.hold}, level_of(held), now)
+  return nil, 0
+end
+
+local function admit_levels(q, room, now)
+  local soonest
+  for level in q.levels:gmatch('.') do
+    local due, taken = admit_level(q, level, room, now)
+    room = room - taken
+    if room <= 0 then break end
+    if due and (not soonest or due < soonest) then soonest = due end
+  end
+  if moved_so_far >= MOST_MOVED then soonest = now end
+  return soonest, room
+end
+
+local function sooner(one, other) return one and other and math.min(one, other) or one or other end
+
+-- When the queue must be looked at again; nil where whoever frees room does it.
+local function admit_due(q, now)
+  if q.paused or q.levels == '' and q.backlog + (q.counts.backlog or 0) <= 0 then return nil end
+  local allowed, later = allowance(q, now)
+  local room, soonest = math.min(room_in(q), allowed), nil
+  if room <= 0 then return later end
+  local staging = stage_lanes(q, now)
+  if q.hold ~= '' then
+    soonest, room = admit_held(q, room, now)
+    if room <= 0 then return sooner(soonest, staging) end
+  end
+  soonest, room = admit_levels(q, room, now)
+  if room > 0 then return sooner(soonest, staging) end
+  allowed, later = allowance(q, now)
+  return later
+end
+
 local function admit(q, now)
   q.stirred = false
-  local room, soonest = q.paused and 0 or room_in(q), nil
-  if room > 0 then
-    for level in q.levels:gmatch('.') do
-      local due, taken = admit_level(q, level, room, now)
-      room = room - taken
-      if room <= 0 then break end
-      if due and (not soonest or due < soonest) then soonest = due end
-    end
-    if moved_so_far >= MOST_MOVED then soonest = now end
-  end
-  -- A queue without room has no entry: whoever frees room admits again.
-  if room > 0 and soonest then
-    local head = redis.call('ZRANGE', WAKE, 0, 0, 'WITHSCORES')
-    redis.call('ZADD', WAKE, soonest, q.ref)
-    if not head[1] or soonest < tonumber(head[2]) then
-      redis.call('PUBLISH', 'lq:alarm', int(soonest))
-    end
-  else
-    redis.call('ZREM', WAKE, q.ref)
+  local again = admit_due(q, now)
+  if not again then return redis.call('ZREM', WAKE, q.ref) end
+  local head = redis.call('ZRANGE', WAKE, 0, 0, 'WITHSCORES')
+  redis.call('ZADD', WAKE, again, q.ref)
+  if not head[1] or again < tonumber(head[2]) then
+    redis.call('PUBLISH', 'lq:alarm', int(again))
   end
 end
 
 -- The last act of every script that changes jobs.
 local function settle_queues(now)
-  for _, act in ipairs(before_close) do act() end
+  for _, act in ipairs(before_close) do act(now) end
   for _, q in ipairs(order) do
     if q.stirred then admit(q, now) end
+  end
+  for _, q in ipairs(order) do
+    for _, lane in pairs(q.lanes) do close_lane(q, lane, now) end
   end
   close_queues()
 end

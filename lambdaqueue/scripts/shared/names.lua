@@ -11,6 +11,8 @@ local function worker_key(worker) return 'lq:worker:' .. worker end
 local function schedule_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:schedule:')) end
 local function schedule_runs_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:schedule_runs:')) end
 local function held_key(worker) return 'lq:held:' .. worker end
+local function flow_key(q, flow) return 'lq:' .. q.env .. ':flow:' .. q.name .. ':' .. flow end
+local function backlog_key(q, flow) return 'lq:' .. q.env .. ':backlog:' .. q.name .. ':' .. flow end
 local function awaiting_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:awaiting:')) end
 local function unfinished_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:unfinished:')) end
 local function last_success_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:last_success:')) end

@@ -25,7 +25,8 @@ local function go_on(q, job, outcome, now)
   redis.call('HSET', job_key(id), 'state', attempt > 0 and 'RETRY' or 'PENDING',
     'attempt', attempt, 'failures', failures, 'due', due, 'first', job.first or job.due)
   redis.call('HDEL', job_key(id), 'token', 'started', 'admission')
-  wait(q, id, level_of(job), due)
+  hold_for(q, job, id)
+  wait(q, id, level_of(job), due, job.flow)
 end
 
 local function apply(q, job, outcome, now)

@@ -4,6 +4,23 @@ local SMALLEST_WINDOW, FIRST_WINDOW, LARGEST_WINDOW = 4, 16, 512
 local touched, order = {}, {}
 local before_close = {}  -- what other pieces still have to write
 
+-- What its owner allows: attempts at once; a rate as `<ms between two> <most at once>`; and whether
+-- jobs go one after the other, a failed one before those behind it.
+local function set_limits(q, stored)
+  q.ordered = stored.ordered == '1'
+  q.concurrency = q.ordered and 1 or tonumber(stored.concurrency)
+  local interval, burst = (stored.rate or ''):match('^(%S+) (%d+)$')
+  q.interval, q.burst = tonumber(interval), tonumber(burst)
+  if not q.ordered then q.hold = '' end
+  local ratio, window = (stored.breaker or ''):match('^(%S+) (%d+)$')
+  q.breaker = ratio and { ratio = tonumber(ratio), window = tonumber(window) }
+  q.flow = { concurrency = stored.flow_ordered == '1' and 1 or tonumber(stored.flow_concurrency),
+    ordered = stored.flow_ordered == '1' }
+  local every, most = (stored.flow_rate or ''):match('^(%S+) (%d+)$')
+  q.flow.interval, q.flow.burst = tonumber(every), tonumber(most)
+  q.opened, q.rest, q.judged = tonumber(stored.opened or 0), tonumber(stored.rest), stored.judged
+end
+
 local function open_queue(ref)
   local q = touched[ref]
   if q then return q end
@@ -11,7 +28,9 @@ local function open_queue(ref)
   local prefix = 'lq:' .. env .. ':'
   local key = prefix .. 'queue:' .. name
   local stored = fetch(key, 'created', 'paused', 'levels', 'window',
-    'history_limit', 'failed_limit', 'target', 'settings', 'secret', 'error')
+    'history_limit', 'failed_limit', 'target', 'settings', 'secret', 'error', 'running',
+    'concurrency', 'rate', 'tat', 'ordered', 'hold', 'on_success', 'on_failure',
+    'breaker', 'opened', 'judged', 'rest', 'flow_concurrency', 'flow_rate', 'flow_ordered', 'backlog')
   local in_line = redis.call('HMGET', IN_LINE, ref, ref .. '|s')
   q = {
     ref = ref, env = env, name = name, key = key,
@@ -29,6 +48,9 @@ local function open_queue(ref)
     suspects = tonumber(in_line[2] or 0),
     payloads = prefix .. 'payloads:' .. name,
     awaiting = prefix .. 'awaiting:' .. name,
+    flows = prefix .. 'flows:' .. name,
+    backlog = tonumber(stored.backlog or 0),
+    lanes = {},
     keys = prefix .. 'keys:' .. name,
     waiting = prefix .. 'waiting:' .. name .. ':',
     history = prefix .. 'history:' .. name .. ':',
@@ -36,10 +58,15 @@ local function open_queue(ref)
     ended = prefix .. 'ended',
     queues = prefix .. 'queues',
     environment = prefix .. 'env',
+    running = tonumber(stored.running or 0),
+    tat = tonumber(stored.tat or 0),
+    hold = stored.hold or '',
+    on_success = stored.on_success, on_failure = stored.on_failure,
     counts = {},
   }
+  set_limits(q, stored)
   q.stored = { window = q.window, levels = q.levels, suspects = q.suspects, in_line = q.in_line,
-    error = q.error }
+    error = q.error, tat = q.tat, hold = q.hold }
   touched[ref] = q
   order[#order + 1] = q
   return q
@@ -56,8 +83,16 @@ end
 
 local function count(q, what, by) q.counts[what] = (q.counts[what] or 0) + by end
 
--- Put a job among those that wait. The level is its priority, or 's' for a suspect.
-local function wait(q, id, level, due)
+-- A job's level is its priority, or 's' for a suspect.
+local function level_of(job)
+  return job.suspect and 's' or (job.priority or '0')
+end
+
+-- `admission` names the entry of a ready or running job.
+local function is_ready(job) return job.admission and job.state ~= 'RUNNING' end
+
+-- Put a job among those that wait for the queue itself.
+local function wait_in_queue(q, id, level, due)
   redis.call('ZADD', q.waiting .. level, due, id)
   if not q.levels:find(level, 1, true) then
     local all = {}
@@ -73,8 +108,11 @@ local function close_queues()
     for what, by in pairs(q.counts) do
       if by ~= 0 then redis.call('HINCRBY', q.key, what, by) end
     end
-    for _, what in ipairs({'window', 'levels', 'error'}) do
+    for _, what in ipairs({'window', 'levels', 'error', 'hold'}) do
       if q[what] ~= q.stored[what] then redis.call('HSET', q.key, what, q[what]) end
+    end
+    if q.tat ~= q.stored.tat then
+      redis.call('HSET', q.key, 'tat', string.format('%.12f', q.tat))
     end
     for what, field in pairs({in_line = q.ref, suspects = q.ref .. '|s'}) do
       if q[what] ~= q.stored[what] then

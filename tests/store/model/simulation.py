@@ -193,7 +193,7 @@ class Simulation(Clients, StockCrew, Endpoints, Owners, Operators):
         """Ended jobs leave nothing but their history."""
         allowed = (
             *AS_ENTRIES, ":env", ":audit", ":queues", ":queue:", ":services", ":schedule:",
-            ":last_success:", keys.due_schedules,
+            ":last_success:", ":stats:", keys.due_schedules,
         )  # fmt: skip
         for entry in self.abandoned | {actor.entry for actor in self.stock}:
             self.client.delete(f"rq:job:{entry}")

@@ -1,0 +1,87 @@
+"""A host that hangs must not take all of a worker's slots."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from lambdaqueue.attempts import Kind, Settlement
+from lambdaqueue.job import Claim
+from lambdaqueue.outcome import Answer
+
+__all__ = ["Crowding", "crowded_out"]
+
+LOOK_AGAIN = 1_000
+"""ms until a job is claimed again that names its host itself, and found no place there."""
+
+QUEUE_RESTS = 500
+"""ms for which a queue rests whose own endpoint is that host: its other jobs have no place."""
+
+MANY = 20
+"""Slots from which on some are kept for others."""
+
+LIVELY = 2.0
+"""Seconds since its last answer for which a host counts as one that answers."""
+
+MOST_KNOWN = 10_000
+"""Hosts whose last answer is remembered."""
+
+
+class Crowding:
+    """Counts the calls that are out, by host and port.
+
+    None may have more than `limit`. Without one a host that answers may have all slots, but one of
+    which nothing was heard for `LIVELY` seconds three quarters, where there are not just a few.
+    """
+
+    def __init__(self, slots: int, limit: int = 0) -> None:
+        self._most = limit or slots - (slots // 4 if slots >= MANY else 0)
+        self._is_strict = bool(limit)
+        self._out: Counter[str] = Counter()
+        self._answered: dict[str, float] = {}
+
+    def enter(self, claim: Claim) -> bool:
+        """Count a call, unless its host has as many as it may have."""
+        host = _host(claim.target or "")
+        if self._out[host] >= self._most and not self._is_lively(host):
+            return False
+        self._out[host] += 1
+        return True
+
+    def leave(self, claim: Claim, _: object = None) -> None:
+        """Count it no more; fit to be called when its task is done."""
+        host = _host(claim.target or "")
+        self._out[host] -= 1
+        if not self._out[host]:
+            del self._out[host]
+
+    def hear(self, claim: Claim, answer: Answer) -> None:
+        """Take note of what a call brought: any answer is one."""
+        if answer.status is None or answer.failure is not None:
+            return
+        if len(self._answered) >= MOST_KNOWN:
+            self._answered.clear()
+        self._answered[_host(claim.target or "")] = time.monotonic()
+
+    def _is_lively(self, host: str) -> bool:
+        if self._is_strict:
+            return False
+        return time.monotonic() - self._answered.get(host, -LIVELY) < LIVELY
+
+
+def crowded_out(claim: Claim) -> Settlement:
+    """Return what gives a job back for a while, because its host has no place; no retry is used."""
+    log = claim.attempts_log.decode()
+    if claim.spec.target is None:
+        return Settlement(claim, Kind.UNSENT, log=log, asked=QUEUE_RESTS)
+    return Settlement(claim, Kind.UNSENT, delay=LOOK_AGAIN, log=log)
+
+
+@lru_cache(maxsize=10_000)
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.lower().removesuffix(":443")
+    except ValueError:  # the sender will say what is wrong with it
+        return ""
