@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from benchmarks.context import Context
 from benchmarks.figures import Figure, at_most, percentile
 from benchmarks.processes import BenchmarkFailed
-from benchmarks.rig import PAYLOAD, Rig
+from benchmarks.rig import PAYLOAD, SECRET, Rig
 from benchmarks.sink import Sink, SinkProtocol
+from lambdaqueue.signing import Secret
 
 __all__ = ["measure", "one_round"]
 
@@ -32,7 +33,7 @@ class Endpoint(Sink):
     """A sink in this process that remembers when each message came, by the monotonic clock."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(secret=Secret.parse(SECRET))
         self.arrived: dict[str, float] = {}
 
     def deliver(self, headers: dict[bytes, bytes], transport: asyncio.WriteTransport) -> None:

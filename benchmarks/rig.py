@@ -29,6 +29,7 @@ __all__ = [
     "BATCH",
     "ENVIRONMENT",
     "PAYLOAD",
+    "SECRET",
     "Rig",
     "SinkProcess",
     "backlog",
