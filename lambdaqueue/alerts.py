@@ -91,7 +91,7 @@ class AlertStore:
     def workers(self) -> int:
         """Return how many workers live."""
         with translated():
-            return int(self._client.zcard("lq:workers"))
+            return int(self._client.zcard(keys.workers))
 
     def fullness(self) -> float:
         """Return the share of its memory that Redis uses, 0 where it has no limit."""

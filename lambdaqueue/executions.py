@@ -21,9 +21,6 @@ __all__ = ["HEARTBEATS", "DueExecutions", "ExecutionStore", "Heard"]
 HEARTBEATS = 10
 """Heartbeats that an execution may send in a second."""
 
-REMEMBER_REQUEST = 120
-"""Seconds for which a request of our own is remembered; `requests.lua` has the same."""
-
 Kind = Literal["run", "retry", "test"]
 
 
@@ -90,7 +87,7 @@ class ExecutionStore:
             "" if event is None else event,
             retry_of,
             "" if spec is None else spec.pack(),
-            REMEMBER_IDEMPOTENCY if request else REMEMBER_REQUEST,
+            REMEMBER_IDEMPOTENCY if request else "",
         )
         if status == b"disabled":
             return None

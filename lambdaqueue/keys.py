@@ -148,6 +148,7 @@ __all__ = [
     "vault",
     "waiting",
     "worker",
+    "workers",
 ]
 
 LINE_NAME = "lambdaqueue"
@@ -162,13 +163,14 @@ vault = "lq:vault"
 due_schedules = "lq:due_schedules"
 deadlines = "lq:deadlines"
 alerts = "lq:alerts"
+workers = "lq:workers"
 
 GLOBAL: Sequence[str] = (
     "lq:seq",
     "lq:wake",
     "lq:ready",
     "lq:in_line",
-    "lq:workers",
+    workers,
     line,
     f"rq:wip:{LINE_NAME}",
     "rq:queues",

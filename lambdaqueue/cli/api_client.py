@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -13,9 +14,12 @@ from lambdaqueue.cli.credentials import Credentials
 from lambdaqueue.cli.failures import ApiError, UsageError
 from lambdaqueue.cli.terminal import printable
 
-__all__ = ["ApiClient", "queue_path"]
+__all__ = ["ORIGIN", "ApiClient", "api_origin", "queue_path"]
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+
+ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
+"""Scheme, host and port, and nothing else: no user either."""
 
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and to wait for the answer."""
@@ -29,7 +33,7 @@ class ApiClient:
     """Calls the API at LQ_API_URL with LQ_TOKEN, or with the token of `lambdaqueue up` here."""
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
-        self.url = _origin(env.get("LQ_API_URL") or DEFAULT_URL)
+        self.url = api_origin(env)
         self._token, self._source = _token(env)
         self._session = requests.Session()
         # Never through a proxy to this machine itself.
@@ -38,6 +42,16 @@ class ApiClient:
     def get(self, path: str, **params: str | int | None) -> Any:
         """GET the JSON at `path` (below /api/v1)."""
         return self.call("GET", path, params=params)[1]
+
+    def rows(self, plural: str) -> Iterator[dict[str, Any]]:
+        """Yield what `GET /<plural>` lists, page after page; raises as `call`."""
+        cursor = None
+        while True:
+            page = self.get(f"/{plural}", limit=1_000, cursor=cursor)
+            yield from page[plural]
+            cursor = page.get("nextCursor")
+            if cursor is None:
+                return
 
     def call(
         self,
@@ -109,13 +123,18 @@ def queue_path(queue: str, rest: str = "") -> str:
     return f"/queues/{quote(queue, safe='')}{rest}"
 
 
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"LQ_API_URL must be an origin like {DEFAULT_URL}, not {url!r}")
-    if parts.path.rstrip("/") or parts.query or parts.fragment:
-        raise UsageError(f"LQ_API_URL must be an origin without a path, not {url!r}")
-    return f"{parts.scheme}://{parts.netloc}"
+def api_origin(env: Mapping[str, str]) -> str:
+    """Return where LambdaQueue's API is: LQ_API_URL, else where `lambdaqueue up` has it.
+
+    Raises:
+        UsageError: it is no origin.
+    """
+    url = (env.get("LQ_API_URL") or DEFAULT_URL).rstrip("/")
+    if ORIGIN.fullmatch(url) is None:
+        raise UsageError(
+            f"LQ_API_URL must be an origin like {DEFAULT_URL}, without a path, not {url!r}"
+        )
+    return url
 
 
 def _token(env: Mapping[str, str]) -> tuple[str, str]:

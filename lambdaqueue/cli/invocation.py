@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdaqueue import strict_json
-from lambdaqueue.cli.api_client import DEFAULT_URL
-from lambdaqueue.cli.failures import UsageError
+from lambdaqueue.cli.api_client import ORIGIN
 from lambdaqueue.cli.terminal import printable
 from lambdaqueue.errors import LambdaQueueError, RequestError
 
-__all__ = ["Invocation", "Stranger", "api_origin", "json_object"]
+__all__ = ["Invocation", "Stranger", "json_object"]
 
 DEFAULT_INTERVAL, LONGEST_INTERVAL = 30.0, 3_600.0
 """Seconds between two heartbeats: where none are told, and the most that make sense."""
@@ -28,7 +27,6 @@ MOST_RUNS = 10**9
 URL_SHOWN = 120
 """Characters of a refused URL that are printed."""
 
-ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
 CALLBACK = re.compile(r"([^/]+//[^/]+)/api/v1/callback/([A-Za-z0-9_-]+)")
 PORTS = {"http": 80, "https": 443}
 
@@ -83,18 +81,6 @@ class Invocation:
     def follows(self, other: Invocation) -> bool:
         """Tell whether this is a newer attempt than `other`, of the same execution."""
         return self.token != other.token and self.attempt >= other.attempt
-
-
-def api_origin(env: Mapping[str, str]) -> str:
-    """Return where LambdaQueue's API is: LQ_API_URL, else where `lambdaqueue up` has it.
-
-    Raises:
-        UsageError: it is no origin.
-    """
-    url = (env.get("LQ_API_URL") or DEFAULT_URL).rstrip("/")
-    if _origin(url) is None:
-        raise UsageError(f"LQ_API_URL must be an origin like {DEFAULT_URL}, not {url!r}")
-    return url
 
 
 def json_object(text: bytes) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from typing import Any
 
 from lambdaqueue.cli.api_client import ApiClient
@@ -20,22 +19,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a table of the queues."""
-    rows = [[_cell(queue.get(name)) for name in COLUMNS] for queue in _queues(ApiClient())]
+    rows = [[_cell(queue.get(name)) for name in COLUMNS] for queue in ApiClient().rows("queues")]
     if not rows:
         print("no queues yet: `lambdaqueue push QUEUE --target URL` makes one")
         return 0
     print("\n".join(table([name.upper() for name in COLUMNS], rows)))
     return 0
-
-
-def _queues(api: ApiClient) -> Iterator[dict[str, Any]]:
-    cursor = None
-    while True:
-        page = api.get("/queues", limit=1_000, cursor=cursor)
-        yield from page["queues"]
-        cursor = page.get("nextCursor")
-        if cursor is None:
-            return
 
 
 def _cell(value: Any) -> str:

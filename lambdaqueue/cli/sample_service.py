@@ -20,10 +20,11 @@ from typing import Any
 import requests
 
 from lambdaqueue import __version__
+from lambdaqueue.cli.api_client import api_origin
 from lambdaqueue.cli.durations import duration
 from lambdaqueue.cli.endpoint import REMEMBERED, Verdict
 from lambdaqueue.cli.failures import UsageError
-from lambdaqueue.cli.invocation import Invocation, Stranger, api_origin, json_object
+from lambdaqueue.cli.invocation import Invocation, Stranger, json_object
 from lambdaqueue.cli.terminal import printable
 
 __all__ = ["Plan", "SampleService", "declare", "pause_after", "sample_service"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from typing import Any
 
 from lambdaqueue.cli.api_client import ApiClient
@@ -20,22 +19,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a table of the schedules."""
-    rows = [_row(schedule) for schedule in _schedules(ApiClient())]
+    rows = [_row(schedule) for schedule in ApiClient().rows("schedules")]
     if not rows:
         print("no schedules yet: `lambdaqueue schedule QUEUE EXPRESSION --target URL` makes one")
         return 0
     print("\n".join(table(HEAD, rows)))
     return 0
-
-
-def _schedules(api: ApiClient) -> Iterator[dict[str, Any]]:
-    cursor = None
-    while True:
-        page = api.get("/schedules", limit=1_000, cursor=cursor)
-        yield from page["schedules"]
-        cursor = page.get("nextCursor")
-        if cursor is None:
-            return
 
 
 def _row(schedule: dict[str, Any]) -> list[str]:

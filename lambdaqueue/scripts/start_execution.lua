@@ -4,7 +4,7 @@
 -- KEYS  10 request
 -- ARGV  1 now or '', 2 environment, 3 the service job, 4 'run' | 'retry' | 'test', 5 ms of the event
 --       it's for or '', 6 the execution it repeats or '', 7 packed spec or '': the job's own,
---       8 s for which the request is remembered
+--       8 s for which the request is remembered or '': as all are
 -- Returns  {'started', id} | {'absent'} | {'disabled'}
 -- Why   a test is delivered like any execution, but is none of the job's runs: it's neither listed,
 --       nor does it lock or leave a state.
@@ -32,4 +32,4 @@ if want.retry_of and redis.call('HEXISTS', q.ended, want.retry_of) == 1 then
   redis.call('HSET', retried_key(env), want.retry_of, id)
 end
 settle_queues(now)
-return remember(KEYS[10], {'started', id}, ARGV[8])
+return remember(KEYS[10], {'started', id}, ARGV[8] ~= '' and ARGV[8] or nil)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lambdaqueue.cli.invocation import Invocation, Stranger, api_origin
+from lambdaqueue.cli.api_client import api_origin
+from lambdaqueue.cli.invocation import Invocation, Stranger
 
 API = "https://lq.example.com"
 URL = f"{API}/api/v1/callback/1"
