@@ -16,7 +16,7 @@ from lambdaqueue.errors import InvalidRequest, Issue, UnreadableRequest
 
 __all__ = ["OptionHeaders", "Written", "given_headers"]
 
-Written = Literal["text", "number", "json"]
+Written = Literal["text", "number", "json", "none or json"]
 
 NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -51,7 +51,9 @@ class OptionHeaders:
         written = self.fields[name][1]
         if written == "number":
             return int(text) if NUMBER.fullmatch(text) else text
-        return _parsed(text) if written == "json" else text
+        if written == "text" or (written == "none or json" and text == "none"):
+            return text
+        return _parsed(text)
 
     def values(self, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Return the fields that headers stand for; raises as `field` and `value`."""

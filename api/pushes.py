@@ -51,6 +51,8 @@ DELIVERY_HEADERS: Mapping[str, tuple[str, Written]] = {
     "HTTP_X_LQ_FLOW_KEY": ("flowKey", "text"),
     "HTTP_X_LQ_ASYNC": ("async", "number"),
     "HTTP_X_LQ_HEARTBEAT": ("heartbeat", "number"),
+    "HTTP_X_LQ_ON_SUCCESS": ("onSuccess", "none or json"),
+    "HTTP_X_LQ_ON_FAILURE": ("onFailure", "none or json"),
 }
 """What a push has in common with everything else that says what to deliver and how."""
 
@@ -85,6 +87,8 @@ SPEC_FIELDS = frozenset(
         "event_type",
         "flow_key",
         "terms",
+        "on_success",
+        "on_failure",
     }
 )
 PER_ITEM = frozenset({"payload", "key", "delay", "on"})

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app
 
-from api import render
+from api import queue_render, render
 from api.access import needs
 from api.answers import answer, confidential, read_query
 from api.bodies import read_object, read_optional_object
@@ -34,7 +34,9 @@ DEFAULTS = {field.name: field.default for field in fields(QueueSettings)}
 def list_queues() -> Response:
     query = read_query(LIST_QUERY)
     _check_cursor(query["cursor"])
-    return answer(render.page("queues", service().queues(environment(), **query), render.queue))
+    return answer(
+        render.page("queues", service().queues(environment(), **query), queue_render.queue)
+    )
 
 
 @blueprint.get("/queues/<queue:queue>")
@@ -42,21 +44,22 @@ def list_queues() -> Response:
 def show(queue: str) -> Response:
     check_queue_name(queue)
     info = service().queue(environment(), queue)
-    return answer(render.queue(info, service().queue_stats(environment(), queue)))
+    stats = service().queue_stats(environment(), queue)
+    return answer(queue_render.queue(info, stats, service().endpoints(environment(), queue)))
 
 
 @blueprint.put("/queues/<queue:queue>")
 @needs(Scope.MANAGE)
 def replace_settings(queue: str) -> Response:
     check_queue_name(queue)
-    return answer(render.queue(service().configure(actor(), queue, _settings(), True)))
+    return answer(queue_render.queue(service().configure(actor(), queue, _settings(), True)))
 
 
 @blueprint.patch("/queues/<queue:queue>")
 @needs(Scope.MANAGE)
 def change_settings(queue: str) -> Response:
     check_queue_name(queue)
-    return answer(render.queue(service().configure(actor(), queue, _settings(), False)))
+    return answer(queue_render.queue(service().configure(actor(), queue, _settings(), False)))
 
 
 @blueprint.delete("/queues/<queue:queue>")
@@ -71,14 +74,14 @@ def drop(queue: str) -> Response:
 @needs(Scope.MANAGE)
 def pause(queue: str) -> Response:
     check_queue_name(queue)
-    return answer(render.queue(service().pause(actor(), queue)))
+    return answer(queue_render.queue(service().pause(actor(), queue)))
 
 
 @blueprint.post("/queues/<queue:queue>/resume")
 @needs(Scope.MANAGE)
 def resume(queue: str) -> Response:
     check_queue_name(queue)
-    return answer(render.queue(service().resume(actor(), queue)))
+    return answer(queue_render.queue(service().resume(actor(), queue)))
 
 
 @blueprint.post("/queues/<queue:queue>/purge")
@@ -86,7 +89,7 @@ def resume(queue: str) -> Response:
 def purge(queue: str) -> Response:
     check_queue_name(queue)
     state = loaded(PURGE, read_optional_object(current_app.config["MAX_PAYLOAD"]).value)["state"]
-    return answer(render.purged(purging().purge(actor(), queue, state)))
+    return answer(queue_render.purged(purging().purge(actor(), queue, state)))
 
 
 @blueprint.get("/queues/<queue:queue>/secret")

@@ -1,23 +1,18 @@
-"""What the API answers: jobs, history, queues and what manages them, exactly as documented."""
+"""What the API answers: jobs, history and what manages them, exactly as documented."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from api.payload_render import with_payload
 from lambdaqueue import strict_json
 from lambdaqueue.attempt_log import Attempt
 from lambdaqueue.commands import (
     AuditEntry,
-    Endings,
     EnvironmentInfo,
-    LastError,
     Page,
-    Purged,
-    QueueInfo,
-    QueueStats,
     Readiness,
     SecretInfo,
 )
@@ -28,19 +23,21 @@ from lambdaqueue.job import Job, Result
 from lambdaqueue.replaying import Replayed
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret
+from lambdaqueue.spec import FollowUp, Spec
 
 __all__ = [
     "audit_entry",
     "entry",
     "environment",
+    "follow_up_fields",
+    "follow_up_json",
     "given",
     "item",
     "items",
     "new_token",
+    "optional_iso",
     "page",
     "policy_fields",
-    "purged",
-    "queue",
     "queue_secret",
     "readiness",
     "replays",
@@ -86,65 +83,15 @@ def page(plural: str, rows: Page[T], render: Callable[[T], bytes]) -> bytes:
     return body + b"}"
 
 
-def queue(info: QueueInfo, stats: QueueStats | None = None) -> bytes:
-    """Return the JSON of a queue with its settings; those it doesn't have are left out."""
-    settings = info.settings
-    fields = {
-        "name": info.name,
-        "paused": info.paused,
-        "waiting": info.waiting,
-        "running": info.running,
-        "completed": info.completed,
-        "failed": info.failed,
-        "cancelled": info.cancelled,
-        "target": settings.target,
-        "retry": policy_fields(settings.retry) if settings.retry else None,
-        "timeout": settings.timeout,
-        "successStatus": str(settings.success_status),
-        "historyLimit": settings.history_limit,
-        "failedLimit": settings.failed_limit,
-        "historyDays": settings.history_days,
-        "resultBytes": settings.result_bytes,
-        "validation": settings.validation,
-        "concurrency": settings.concurrency,
-        "rate": settings.rate.to_json() if settings.rate else None,
-        "flow": settings.flow.to_json() if settings.flow else None,
-        "ordered": settings.ordered,
-        "breaker": settings.breaker.to_json() if settings.breaker else None,
-        "restsUntil": _iso(info.rests_until),
-        "breakerState": info.breaker_state,
-        "onSuccess": settings.on_success.to_json() if settings.on_success else None,
-        "onFailure": settings.on_failure.to_json() if settings.on_failure else None,
-        "lastError": _last_error(info.last_error) if info.last_error else None,
-        "lastHour": _endings(stats.last_hour) if stats else None,
-        "today": _endings(stats.today) if stats else None,
-    }
-    return strict_json.dumps(given(fields))
-
-
-def purged(deleted: Purged) -> bytes:
-    """Return the JSON of what a purge has done."""
-    return strict_json.dumps({"purged": deleted.count, "more": deleted.more})
-
-
 def replays(done: Replayed) -> bytes:
     """Return the JSON of what a replay of many has done."""
     fields = {
         "replayed": done.count,
         "more": done.cursor is not None,
-        "lastDueAt": _iso(done.last_due_at),
+        "lastDueAt": optional_iso(done.last_due_at),
         "nextCursor": done.cursor,
     }
     return strict_json.dumps(given(fields))
-
-
-def _endings(counted: Endings) -> dict[str, Any]:
-    return {
-        "completed": counted.completed,
-        "failed": counted.failed,
-        "cancelled": counted.cancelled,
-        "byClass": dict(counted.classes),
-    }
 
 
 def queue_secret(own: Secret) -> bytes:
@@ -169,7 +116,7 @@ def secret(info: SecretInfo) -> bytes:
         "secret": info.secret.reveal(),
         "since": iso(info.since),
         "previous": info.previous.reveal() if info.previous else None,
-        "previousUntil": _iso(info.previous_until),
+        "previousUntil": optional_iso(info.previous_until),
     }
     return strict_json.dumps(given(fields))
 
@@ -213,14 +160,10 @@ def _token_fields(info: TokenInfo) -> dict[str, Any]:
         "name": info.name,
         "scopes": [scope.value for scope in Scope if scope in info.scopes],
         "created": iso(info.created),
-        "expires": _iso(info.expires),
-        "lastUsed": _iso(info.last_used),
+        "expires": optional_iso(info.expires),
+        "lastUsed": optional_iso(info.last_used),
     }
     return given(fields)
-
-
-def _last_error(last: LastError) -> dict[str, str]:
-    return {"error": last.error, "at": iso(last.at)}
 
 
 def policy_fields(policy: RetryPolicy) -> dict[str, Any]:
@@ -238,6 +181,19 @@ def policy_fields(policy: RetryPolicy) -> dict[str, Any]:
 def terms_fields(terms: Terms | None) -> dict[str, int]:
     """Return what was agreed with the endpoint of an async job; nothing of another."""
     return {} if terms is None else {"async": terms.ttl, "heartbeat": terms.heartbeat}
+
+
+def follow_up_fields(spec: Spec) -> dict[str, Any]:
+    """Return a job's own follow-ups; nothing where it has none but its queue's."""
+    if spec.on_success is None and spec.on_failure is None:
+        return {}
+    fields = {"onSuccess": spec.on_success, "onFailure": spec.on_failure}
+    return given({name: follow_up_json(wanted) for name, wanted in fields.items()})
+
+
+def follow_up_json(wanted: FollowUp | Literal["none"] | None) -> dict[str, str] | str | None:
+    """Return the JSON of a follow-up, of none at all, or of nothing said."""
+    return wanted.to_json() if isinstance(wanted, FollowUp) else wanted
 
 
 def _item_fields(job: Job) -> dict[str, Any]:
@@ -269,6 +225,7 @@ def _item_fields(job: Job) -> dict[str, Any]:
     if job.pending:
         fields["pending"] = True
     fields |= terms_fields(spec.terms)
+    fields |= follow_up_fields(spec)
     if job.awaiting_since is not None:
         fields["startedAt"] = iso(job.awaiting_since)
     if job.progress is not None:
@@ -320,7 +277,8 @@ def _callback(final: Final) -> dict[str, Any]:
     )
 
 
-def _iso(ms: int | None) -> str | None:
+def optional_iso(ms: int | None) -> str | None:
+    """Return an instant as the API writes it; None where there is none."""
     return None if ms is None else iso(ms)
 
 

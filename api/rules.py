@@ -1,6 +1,6 @@
 """The rules that fields of a request may have: one type each, nothing converted by guesswork.
 
-A broken rule is a ValidationError that holds Issues; `schemas.loaded` gives them their paths.
+A broken rule is a ValidationError that holds Issues; `loading.loaded` gives them their paths.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from api.payload_render import with_payload
-from api.render import given, policy_fields, terms_fields
+from api.render import follow_up_fields, given, policy_fields, terms_fields
 from lambdaqueue import strict_json
 from lambdaqueue.instants import iso
 from lambdaqueue.schedule import Recurrence, Schedule
@@ -40,6 +40,7 @@ def schedule(shown: Schedule) -> bytes:
         "eventType": spec.event_type,
         "flowKey": spec.flow_key,
         **terms_fields(spec.terms),
+        **follow_up_fields(spec),
         **_recurrence_fields(shown.recurrence),
     }
     return with_payload(given(fields), spec)

@@ -1,16 +1,17 @@
 """What requests may contain: declared fields with their bounds.
 
 Headers and JSON pass the same rules: a header's text becomes the JSON value it stands for first
-(`pushes.py`). Every broken rule becomes an `Issue`.
+(`pushes.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import fields
 
+from api.follow_up_rules import Follow, OwnFollow
+from api.loading import Strict, field_loaded, loaded
 from api.named_rules import QueueName, ScheduleKey, Validation
 from api.rules import (
     MAX_ROWS,
@@ -34,13 +35,10 @@ from api.rules import (
     Text,
     Time,
     Whole,
-    broken,
 )
 from lambdaqueue.administration import OVERLAP
 from lambdaqueue.commands import MAX_DELAY
 from lambdaqueue.envelope import check_extra_headers
-from lambdaqueue.errors import InvalidRequest, Issue
-from lambdaqueue.queue_settings import FollowUp
 from lambdaqueue.rate import MAX_CONCURRENCY, Breaker, FlowLimits, Rate
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.statuses import StatusRange
@@ -61,6 +59,7 @@ __all__ = [
     "ScheduleChangeSchema",
     "ScheduleSchema",
     "SchedulesQuery",
+    "Strict",
     "TokenSchema",
     "TokensQuery",
     "field_loaded",
@@ -92,52 +91,9 @@ MAX_WAIT = 20
 TOKENS_CURSOR = r"[0-9]{15}\.[A-Za-z0-9_-]{8}"
 
 
-def loaded(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of `data` as `schema` declares them.
-
-    Raises:
-        InvalidRequest: with an issue for every broken rule.
-    """
-    try:
-        return dict(schema.load(data))
-    except ValidationError as error:
-        raise InvalidRequest(list(_issues(error.messages_dict))) from error
-
-
-def field_loaded(schema: Schema, name: str, value: Any) -> Any:
-    """Return the one field `name` (as in JSON) of `schema`; raises as `loaded`."""
-    field = schema.load_fields[name]
-    try:
-        return field.deserialize(value)
-    except ValidationError as error:
-        shown = field.data_key or name
-        raise InvalidRequest(list(_issues({shown: error.messages}))) from error
-
-
-def _issues(messages: Mapping[str, Any]) -> Iterator[Issue]:
-    for name, rules in messages.items():
-        for each in rules:
-            if isinstance(each, Issue):
-                yield each.at(name)
-            else:  # one of marshmallow's own, worded below as "code: sentence"
-                code, _, sentence = str(each).partition(": ")
-                yield Issue((name,), code, sentence)
-
-
 def _extra_headers(headers: dict[str, Any]) -> dict[str, str]:
     check_extra_headers(headers)
     return headers
-
-
-class Strict(Schema):
-    """Base of all schemas: an undeclared field is an error."""
-
-    class Meta:
-        unknown = RAISE
-
-    error_messages = {  # noqa: RUF012 - as marshmallow declares it
-        "unknown": "unknown_field: is no field here",
-    }
 
 
 class DeliverySchema(Strict):
@@ -157,6 +113,8 @@ class DeliverySchema(Strict):
     flow_key = Text(1, 255, data_key="flowKey")
     ttl = Whole(*TTL_BOUNDS, data_key="async")
     heartbeat = Whole(*HEARTBEAT_BOUNDS)
+    on_success = OwnFollow(data_key="onSuccess")
+    on_failure = OwnFollow(data_key="onFailure")
 
 
 class ItemSchema(DeliverySchema):
@@ -212,32 +170,11 @@ class ScheduleChangeSchema(ScheduleSchema):
     flow_key = Text(1, 255, allow_none=True, data_key="flowKey")
     ttl = Whole(*TTL_BOUNDS, allow_none=True, data_key="async")
     heartbeat = Whole(*HEARTBEAT_BOUNDS, allow_none=True)
+    on_success = OwnFollow(allow_none=True, data_key="onSuccess")
+    on_failure = OwnFollow(allow_none=True, data_key="onFailure")
     starts_at = Time(allow_none=True, data_key="startsAt")
     ends_at = Time(allow_none=True, data_key="endsAt")
     max_runs = Whole(1, MAX_RUNS, allow_none=True, data_key="maxRuns")
-
-
-class FollowUpSchema(Strict):
-    """A job that is pushed when one of a queue has ended."""
-
-    queue = QueueName(required=True)
-    target = Target(required=True)
-    format = Choice("json", "slack", load_default="json")
-
-
-FOLLOW_UP = FollowUpSchema()
-
-
-class Follow(Rule):
-    """A follow-up, as an object of its own."""
-
-    def checked(self, value: Any) -> FollowUp:
-        if type(value) is not dict:
-            raise broken("not_object", "must be an object")
-        try:
-            return FollowUp(**loaded(FOLLOW_UP, value))
-        except InvalidRequest as error:
-            raise ValidationError(list(error.issues)) from error
 
 
 class QueueSchema(Strict):

@@ -35,8 +35,8 @@ from benchmarks.context import Context
 from benchmarks.figures import Figure, table, write_json
 from benchmarks.processes import ROOT, BenchmarkFailed
 from lambdaqueue import __version__
-from lambdaqueue.embedded import RedisServer, find_server
 from lambdaqueue.errors import LambdaQueueError
+from lambdaqueue.redis_servers import RedisServer, find_server
 
 BENCHMARKS: Mapping[str, Callable[[Context], Sequence[Figure]]] = {
     "throughput": throughput.measure,

@@ -38,7 +38,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What is looked at of a queue: its newest error, its breaker, and what ended lately."""
+    """What is looked at of a queue: its newest error, its open breakers, and what ended lately."""
 
     ref: str
     error: str = ""
@@ -54,7 +54,7 @@ def conditions_of(state: QueueState, ratio: float) -> Iterator[Condition]:
         text = f"queue {state.ref}: {state.failed} of {ended} jobs failed lately"
         yield Condition(f"failing {state.ref}", text)
     if state.opened:
-        text = f"queue {state.ref}: its breaker is open, its endpoint fails"
+        text = f"queue {state.ref}: {state.opened} of its endpoints fail, their breakers are open"
         yield Condition(f"breaker {state.ref}", text)
     if state.error.startswith("unverified"):
         text = f"queue {state.ref}: its target did not prove that it knows the secret"

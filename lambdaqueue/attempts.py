@@ -15,10 +15,9 @@ from typing import Any
 import redis.asyncio
 
 from lambdaqueue import keys
-from lambdaqueue.claims import read_claims, read_shared
+from lambdaqueue.claims import Claim, read_claims, read_shared
 from lambdaqueue.connection import AsyncScripts, translated
 from lambdaqueue.errors import WorkerDeclaredDead
-from lambdaqueue.job import Claim
 
 __all__ = ["LEASE", "SILENCE", "AttemptStore", "Claimed", "Kind", "Settlement"]
 
@@ -56,7 +55,7 @@ class Kind(StrEnum):
 class Settlement:
     """The outcome of one attempt, ready to be committed.
 
-    `delay` is ms until the next one; `asked` ms for which the endpoint of the queue wants to be
+    `delay` is ms until the next one; `asked` ms for which the endpoint wants to be
     left alone.
     """
 

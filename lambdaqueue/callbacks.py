@@ -11,7 +11,7 @@ import random
 from lambdaqueue import ids
 from lambdaqueue.callback_tokens import CallbackToken
 from lambdaqueue.connection import Redis
-from lambdaqueue.endings import Underway, end
+from lambdaqueue.endings import end
 from lambdaqueue.errors import ExecutionOver, InvalidRequest, NotFound, TooManyRequests
 from lambdaqueue.execution import ExecutionStatus, Final
 from lambdaqueue.executions import HEARTBEATS, ExecutionStore
@@ -22,7 +22,6 @@ __all__ = ["Callbacks"]
 
 REPLACED = "REPLACED"
 """The status of an attempt in whose place another one has come."""
-
 
 SILENT = "-"
 """Stands for the final callback of an attempt that the clock has ended."""
@@ -60,7 +59,7 @@ class Callbacks:
                 f"must be at most {heard.number // 1_000}: the ttl",
             )
         if heard.status == "unknown":
-            raise self._over(known)
+            raise _over(known, *self._found(known))
 
     def finish(self, token: str, final: Final) -> None:
         """End an execution, or an attempt of one; the same again does nothing.
@@ -69,47 +68,26 @@ class Callbacks:
             NotFound, ExecutionOver: as `heartbeat`.
         """
         known = _parsed(token)
-        while (underway := self._counting(known)) is not None:
-            ending = end(underway, final, self._executions.clock(), random.random())
+        underway = self._executions.read(known.execution)
+        while underway is not None and underway.token == known.digest:
+            ending = end(underway, final, underway.seen_at, random.random())
             if self._executions.end([ending], known.digest) == [True]:
                 return
             # Somebody else ended it, or a worker has just taken it for the next attempt.
-        self._check_said(known, final)
+            underway = self._executions.read(known.execution)
+        jobs = self._found(known)
+        if _said(known, *jobs) != final.digest:
+            raise _over(known, *jobs)
 
-    def _counting(self, known: CallbackToken) -> Underway | None:
-        """Return the execution that the token counts for; None where it doesn't any more."""
+    def _found(self, known: CallbackToken) -> tuple[Job | None, Job | None]:
+        """Return the token's execution: unfinished, and its newest entry in history.
+
+        There may be both: the entry is that of a version in whose place another one has come. In
+        this order: one that ends meanwhile is found twice rather than never.
+        """
         underway = self._executions.read(known.execution)
-        return underway if underway is not None and underway.token == known.digest else None
-
-    def _check_said(self, known: CallbackToken, final: Final) -> None:
-        """Return if `final` has been taken before; else raise what there is to say."""
-        underway = self._executions.read(known.execution)
-        ended = self._ended(known)
-        said = ""
-        # First the entry: it may be that of a version in whose place another one has come.
-        if ended is not None and _is_newest(ended, known):
-            said = ended.final.digest if ended.final else ""
-        elif underway is not None and _is_newest(underway.job, known):
-            said = underway.closed
-        if said != final.digest:
-            raise self._over(known)
-
-    def _over(self, known: CallbackToken) -> ExecutionOver | NotFound:
-        """Return what to say to a token that doesn't count, or not any more."""
-        underway = self._executions.read(known.execution)
-        ended = self._ended(known)
-        if ended is not None and _is_newest(ended, known):
-            return _ended_as(ended.execution_status)
-        if underway is not None and _is_newest(underway.job, known):
-            silent = underway.closed == SILENT
-            return _ended_as(ExecutionStatus.TIMEOUT if silent else ExecutionStatus.FAIL)
-        jobs = [ended, None if underway is None else underway.job]
-        if any(job is not None and known.digest in job.tokens for job in jobs):
-            return _ended_as(None)
-        return NotFound("there is no such callback token")
-
-    def _ended(self, known: CallbackToken) -> Job | None:
-        return self._history.newest(ids.environment_of(known.execution), known.execution)
+        ended = self._history.newest(ids.environment_of(known.execution), known.execution)
+        return None if underway is None else underway.job, ended
 
 
 def _parsed(token: str) -> CallbackToken:
@@ -119,9 +97,34 @@ def _parsed(token: str) -> CallbackToken:
     return known
 
 
+def _said(known: CallbackToken, unfinished: Job | None, ended: Job | None) -> str:
+    """Return the digest of the final callback that ended the token's attempt; "" if none did."""
+    if ended is not None and ended.final is not None and _is_newest(ended, known):
+        return ended.final.digest
+    return _closed_by(known, unfinished) or _closed_by(known, ended)
+
+
+def _over(
+    known: CallbackToken, unfinished: Job | None, ended: Job | None
+) -> ExecutionOver | NotFound:
+    """Return what to say to a token that doesn't count, or not any more."""
+    if ended is not None and _is_newest(ended, known):
+        return _ended_as(ended.execution_status)
+    if unfinished is not None and _is_newest(unfinished, known):
+        silent = _closed_by(known, unfinished) == SILENT
+        return _ended_as(ExecutionStatus.TIMEOUT if silent else ExecutionStatus.FAIL)
+    if any(job is not None and known.digest in job.tokens for job in (unfinished, ended)):
+        return _ended_as(None)
+    return NotFound("there is no such callback token")
+
+
 def _is_newest(job: Job, known: CallbackToken) -> bool:
     """Tell whether no newer attempt has begun since the token was made."""
-    return job.tokens[-1:] == (known.digest,)
+    return list(job.tokens)[-1:] == [known.digest]
+
+
+def _closed_by(known: CallbackToken, job: Job | None) -> str:
+    return "" if job is None else job.tokens.get(known.digest, "")
 
 
 def _ended_as(status: ExecutionStatus | None) -> ExecutionOver:

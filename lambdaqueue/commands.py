@@ -16,6 +16,7 @@ __all__ = [
     "AuditEntry",
     "Change",
     "Endings",
+    "Endpoint",
     "EnvironmentInfo",
     "HistoryFilter",
     "Idempotency",
@@ -123,8 +124,7 @@ class QueueStats:
 class QueueInfo:
     """A queue as it is now. `completed`, `failed` and `cancelled` count all jobs ever ended.
 
-    `rests_until` (Unix ms) is when its endpoint is called again, `opened` how often in a row its
-    breaker has opened.
+    `troubled` of its endpoints rest or recover; the breakers of `opened` are not closed.
     """
 
     name: str
@@ -136,16 +136,35 @@ class QueueInfo:
     cancelled: int
     settings: QueueSettings
     last_error: LastError | None = None
-    rests_until: int | None = None
+    troubled: int = 0
     opened: int = 0
 
     @property
     def breaker_state(self) -> str | None:
-        """Whether its endpoint is called; None where it has no breaker."""
+        """Whether all its endpoints are called; None where it has no breaker."""
         if self.settings.breaker is None:
             return None
+        return "open" if self.opened else "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A target of a queue that is in trouble; `aside` jobs wait for it.
+
+    `rests_until` (Unix ms) is when it's called again, `opened` how often in a row its breaker has
+    opened.
+    """
+
+    url: str
+    rests_until: int | None
+    opened: int
+    aside: int
+
+    @property
+    def state(self) -> str:
+        """`resting` as it asked for, `open` or `half-open` by its breaker, else `recovering`."""
         if not self.opened:
-            return "closed"
+            return "recovering" if self.rests_until is None else "resting"
         return "half-open" if self.rests_until is None else "open"
 
 

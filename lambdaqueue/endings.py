@@ -19,11 +19,11 @@ __all__ = ["Ending", "Underway", "end"]
 
 @dataclass(frozen=True, slots=True)
 class Underway:
-    """An unfinished execution as it was read. Times are Unix ms.
+    """An unfinished execution as it was read, `seen_at` by Redis' clock. Times are Unix ms.
 
     `attempt` and `failures` are the store's numbers, `invoked_at` is when this attempt was claimed,
     None where it waits to be tried again. `token` is the digest of the callback token that counts,
-    `closed` that of the final callback which ended the attempt before, each "" without one.
+    "" without one.
     """
 
     job: Job
@@ -34,7 +34,7 @@ class Underway:
     invoked_at: int | None = None
     expires_at: int | None = None
     token: str = ""
-    closed: str = ""
+    seen_at: int = 0
 
     @property
     def max_attempts(self) -> int:

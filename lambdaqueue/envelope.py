@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from lambdaqueue import __version__
+from lambdaqueue.claims import Claim
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.instants import iso
-from lambdaqueue.job import Claim
 from lambdaqueue.legacy_signing import HEADER as V1_HEADER
 from lambdaqueue.legacy_signing import sign_v1
 from lambdaqueue.messages import as_message

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import redis
 
 from lambdaqueue import ids, keys
-from lambdaqueue.connection import redis_clock, scripts_of, translated
+from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.endings import Ending, Underway
 from lambdaqueue.job import Job
 from lambdaqueue.queue_settings import Policies
@@ -52,14 +52,10 @@ class ExecutionStore:
         self._scripts = scripts_of(client)
         self.now = now
 
-    def clock(self) -> int:
-        """Return Redis' time in Unix ms."""
-        return redis_clock(self._client, self.now)
-
     def read(self, name: str) -> Underway | None:
         """Return an unfinished execution, or None."""
-        (row,) = self._scripts.run("read", [], "", "", name)
-        return None if row[0] == b"absent" else _underway(row)
+        now, row = self._scripts.run("read_execution", [], self._now(), name)
+        return None if row[0] == b"absent" else _underway(row, int(now))
 
     def start(
         self,
@@ -131,7 +127,7 @@ class ExecutionStore:
         return DueExecutions(
             now=int(now),
             next=int(float(after)) if after else None,
-            executions=tuple((_underway(row), row[0].decode()) for row in rows),
+            executions=tuple((_underway(row, int(now)), row[0].decode()) for row in rows),
         )
 
     def names(
@@ -170,7 +166,7 @@ def _is_claimed_anew(fields: Mapping[bytes, bytes]) -> bool:
     return fields[b"state"] == b"RUNNING" and called is not None and called != fields[b"attempt"]
 
 
-def _underway(row: Sequence[bytes]) -> Underway:
+def _underway(row: Sequence[bytes], now: int) -> Underway:
     # Of the version that runs, not of the one that is to follow it.
     pairs = zip(row[4::2], row[5::2], strict=True)
     fields = {name: value for name, value in pairs if not name.startswith(b"next_")}
@@ -189,5 +185,5 @@ def _underway(row: Sequence[bytes]) -> Underway:
         invoked_at=None if _is_claimed_anew(fields) else number(b"started"),
         expires_at=number(b"expires"),
         token=fields.get(b"callback", b"").decode(),
-        closed=fields.get(b"closed", b"").decode(),
+        seen_at=now,
     )

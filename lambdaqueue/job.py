@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -17,17 +17,13 @@ from lambdaqueue import ids
 from lambdaqueue.attempt_log import Attempt, read_log
 from lambdaqueue.execution import ExecutionStatus, Final
 from lambdaqueue.queue_settings import Policies
-from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.spec import Spec
-from lambdaqueue.statuses import StatusRange
 
 __all__ = [
     "TRANSITIONS",
-    "Claim",
     "Job",
     "Place",
     "Result",
-    "Seals",
     "State",
 ]
 
@@ -124,8 +120,9 @@ class Job:
     `spec`, `due_at` and `priority` are already the new one's.
 
     Of an execution: `awaiting_since` is when its service began, `heard_at` when its newest
-    heartbeat came, `progress` a percentage, `final` what ended it, `tokens` the digests of its
-    callback tokens, the newest last, `retry_of` the execution that it repeats.
+    heartbeat came, `progress` a percentage, `final` what ended it, `retry_of` the execution that it
+    repeats. `tokens` has the digests of its callback tokens, the newest last, each with that of the
+    final callback after which another attempt followed ("-": the clock ended it; else "").
     """
 
     id: str
@@ -152,7 +149,7 @@ class Job:
     heard_at: int | None = None
     progress: float | None = None
     final: Final | None = None
-    tokens: tuple[str, ...] = ()
+    tokens: Mapping[str, str] = field(default_factory=dict)
     retry_of: str | None = None
 
     @property
@@ -246,65 +243,6 @@ class Job:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Seals:
-    """The secrets that may sign a job's attempts, sealed as they are stored.
-
-    `environment` holds the newest first, `own` is the queue's, b"" where it has none yet.
-    `unvalidated`: the queue's targets need not prove anything, so its own secret signs.
-    """
-
-    environment: tuple[bytes, ...] = ()
-    own: bytes = b""
-    unvalidated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A job that this worker may attempt now, with all that sending and judging it needs.
-
-    `attempt` counts from 1 and includes this one; `failures` counts the earlier attempts that
-    used up a retry (not those that were lost or handed back); of a message both include the
-    attempts that others made. Times are Unix ms, `timeout` ms.
-    """
-
-    id: str
-    token: str
-    environment: str
-    queue: str
-    version: int
-    attempt: int
-    failures: int
-    started_at: int
-    first_due_at: int
-    spec: Spec
-    target: str | None
-    policy: RetryPolicy
-    timeout: int
-    success: StatusRange
-    result_bytes: int
-    key: str | None = None
-    expires_at: int | None = None
-    attempts_log: bytes = b""
-    seals: Seals = Seals()
-    occurrence: str | None = None
-
-    @property
-    def message_id(self) -> str:
-        """The `webhook-id`: the same on every attempt of this version."""
-        return f"{self.id}_{self.version}"
-
-    @property
-    def event_ms(self) -> int:
-        """Unix ms of the occurrence that it was pushed for; else when it was first due."""
-        return ids.event_ms(self.occurrence, self.first_due_at)
-
-    @property
-    def max_attempts(self) -> int:
-        """How many attempts there may be in all; a lost one raises it by one."""
-        return self.policy.retries + self.attempt - self.failures
-
-
 def _text(fields: Mapping[bytes, bytes], name: bytes) -> str | None:
     return fields[name].decode() if name in fields else None
 
@@ -313,7 +251,8 @@ def _number(fields: Mapping[bytes, bytes], name: bytes) -> int | None:
     return int(fields[name]) if name in fields else None
 
 
-def _tokens(fields: Mapping[bytes, bytes]) -> tuple[str, ...]:
-    """Return the digests of the tokens that count no more, then that of the one that does."""
+def _tokens(fields: Mapping[bytes, bytes]) -> Mapping[str, str]:
+    """Return the tokens that count no more, then the one that does."""
     known = fields.get(b"tokens", b"") + b" " + fields.get(b"callback", b"")
-    return tuple(known.decode().split())
+    pairs = (each.partition("=") for each in known.decode().split())
+    return {token: closed for token, _, closed in pairs}

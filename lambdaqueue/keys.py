@@ -2,9 +2,8 @@
 
 `E` is an environment's id, `Q` a queue's name (no colon in either), `S` a schedule's id (a service
 job's is `service/job`), `C` a collection of schedules (`schedules`, `periodic`, `timers`,
-`services`), `F` a digest of a flow
-key, `W` a worker's incarnation. A *queue ref* is `E:Q`. The scripts build the same names in
-`scripts/shared/names.lua`;
+`services`), `F` a digest of a flow key, `U` one of a target's URL without its query, `W` a worker's
+incarnation. A *queue ref* is `E:Q`. The scripts build the same names in `scripts/shared/names.lua`;
 `inspect.lua` knows their invariants.
 
 Shared by all environments; the first nine are always KEYS[1..9] of a script (see `GLOBAL`):
@@ -89,6 +88,12 @@ One for each queue or job:
 |                         |        | jobs, + 24 h          | tat, hold                             |
 | lq:E:backlog:Q:F        | zset   | as its jobs           | job id -> level and due ms of jobs    |
 |                         |        |                       | that their flow's limits keep back    |
+| lq:E:resting:Q          | zset   | while some are in     | endpoint -> ms when it must be looked |
+|                         |        | trouble               | at again, +inf when nothing is aside  |
+| lq:E:endpoint:Q:U       | hash   | while it's in trouble | rest, opened, judged, probe, pace,    |
+|                         |        | + 1 h                 | url                                   |
+| lq:E:aside:Q:U          | zset   | as its jobs           | job id -> level and due ms of jobs    |
+|                         |        |                       | whose endpoint rests                  |
 | lq:E:awaiting:Q         | zset   | as its jobs           | job id -> ms of its deadline, while a |
 |                         |        |                       | callback is to end it                 |
 | lq:E:history:Q:c, :f    | stream | limits of the queue   | successes; failures and cancellations |
@@ -114,11 +119,13 @@ __all__ = [
     "Collection",
     "alerts",
     "all_tokens",
+    "aside",
     "audit",
     "awaiting",
     "backlog",
     "deadlines",
     "ended",
+    "endpoint",
     "environment",
     "environments",
     "executions",
@@ -137,6 +144,7 @@ __all__ = [
     "queues",
     "refused",
     "request",
+    "resting",
     "retried",
     "stats",
     "target",
@@ -267,6 +275,18 @@ def flows(env: str, name: str) -> str:
 
 def backlog(env: str, name: str, flow: str) -> str:
     return f"lq:{env}:backlog:{name}:{flow}"
+
+
+def resting(env: str, name: str) -> str:
+    return f"lq:{env}:resting:{name}"
+
+
+def endpoint(env: str, name: str, digest: str) -> str:
+    return f"lq:{env}:endpoint:{name}:{digest}"
+
+
+def aside(env: str, name: str, digest: str) -> str:
+    return f"lq:{env}:aside:{name}:{digest}"
 
 
 def executions(env: str, scope: str = "") -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lambdaqueue.job import Claim
+from lambdaqueue.claims import Claim
 from lambdaqueue.retry import retry_after
 
 __all__ = [
@@ -147,12 +147,9 @@ def judge(claim: Claim, answer: Answer, now: int, chance: float) -> Delivered | 
     return Retry(at, error)
 
 
-def asked_to_rest(claim: Claim, answer: Answer, now: int) -> int | None:
-    """Return the ms for which a queue's own endpoint wants to be left alone, None without a wish.
-
-    Of the targets that single items name the queue learns nothing.
-    """
-    if answer.failure is not None or answer.status not in PAUSING or claim.spec.target is not None:
+def asked_to_rest(answer: Answer, now: int) -> int | None:
+    """Return the ms for which an endpoint wants to be left alone, None without a wish."""
+    if answer.failure is not None or answer.status not in PAUSING:
         return None
     return retry_after(answer.headers.get("retry-after"), now)
 

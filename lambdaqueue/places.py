@@ -1,4 +1,5 @@
-"""Where a queue's unfinished jobs stand: ready or out, awaiting a callback, or waiting by level."""
+"""Where a queue's unfinished jobs stand: ready or out, awaiting a callback, waiting by level, in a
+lane, or set aside because their endpoint rests."""
 
 from __future__ import annotations
 
@@ -12,11 +13,14 @@ from lambdaqueue.store import JobStore
 __all__ = ["Places"]
 
 LEVELS = "s9876543210"
+ASIDE = "x"
+"""Marks an endpoint among the levels and lanes: greater than any digit of a lane."""
+
 CHUNK = 100
 """Jobs whose places are read with one call."""
 
 ITEMS_CURSOR = re.compile(
-    r"a\.([0-9a-z]{14,29})?|w([s0-9]|[0-9a-f]{16})\.([0-9]{1,16})\.([0-9a-z]{14,29})"
+    r"a\.([0-9a-z]{14,29})?|w([s0-9]|x?[0-9a-f]{16})\.([0-9]{1,16})\.([0-9a-z]{14,29})"
 )
 
 
@@ -41,7 +45,8 @@ class Places:
                     yield job_id, f"a.{job_id}"
         if state is State.RUNNING:
             return
-        levels = [*LEVELS, *self._jobs.lanes(environment, queue)]
+        aside = [ASIDE + endpoint for endpoint in self._jobs.resting(environment, queue)]
+        levels = [*LEVELS, *self._jobs.lanes(environment, queue), *aside]
         # The level where an earlier page ended is gone on with, those behind it are new.
         yield from self._waiting(environment, queue, level_from, int(due_from or 0), after_id)
         for level in levels[_index_behind(levels, level_from) :]:
@@ -54,10 +59,7 @@ class Places:
             return
         count = CHUNK
         while True:
-            if len(level) == 1:
-                chunk = self._jobs.waiting(environment, queue, level, due, count)
-            else:
-                chunk = self._jobs.backlog(environment, queue, level, due, count)
+            chunk = self._chunk(environment, queue, level, due, count)
             fresh = [(job_id, at) for job_id, at in chunk if (at, job_id) > (due, after)]
             for job_id, at in fresh:
                 yield job_id, f"w{level}.{at}.{job_id}"
@@ -67,6 +69,16 @@ class Places:
             count = CHUNK if fresh else count * 2
             if fresh:
                 after, due = fresh[-1][0], fresh[-1][1]
+
+    def _chunk(
+        self, environment: str, queue: str, level: str, start: int, count: int
+    ) -> list[tuple[str, int]]:
+        if len(level) == 1:
+            return self._jobs.waiting(environment, queue, level, start, count)
+        if level.startswith(ASIDE):
+            endpoint = level.removeprefix(ASIDE)
+            return self._jobs.aside(environment, queue, endpoint, start, count)
+        return self._jobs.backlog(environment, queue, level, start, count)
 
 
 def _index_behind(levels: Sequence[str], last: str) -> int:

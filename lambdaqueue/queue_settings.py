@@ -8,32 +8,13 @@ from typing import Any, Literal
 
 from lambdaqueue.rate import Breaker, FlowLimits, Rate
 from lambdaqueue.retry import DEFAULT_POLICY, RetryPolicy
-from lambdaqueue.spec import Spec
+from lambdaqueue.spec import FollowUp
 from lambdaqueue.statuses import SUCCESS, StatusRange
 
 __all__ = ["DEFAULT_TIMEOUT", "FollowUp", "Policies", "QueueSettings"]
 
 DEFAULT_TIMEOUT = 30_000
 """ms for one attempt, where neither item nor queue says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class FollowUp:
-    """A job that is pushed when one of a queue has ended: into which queue, to which URL, and
-    whether its body is a report for programs or a line for people."""
-
-    queue: str
-    target: str
-    format: Literal["json", "slack"] = "json"
-
-    def pack(self, event: str) -> str:
-        """Return what `follow_ups.lua` reads; only the body is missing."""
-        spec = Spec(target=self.target, event_type=event)
-        return f"{self.queue} {self.format}\n{spec.pack().decode()}"
-
-    def to_json(self) -> dict[str, str]:
-        """Return it as users write it."""
-        return {"queue": self.queue, "target": self.target, "format": self.format}
 
 
 @dataclass(frozen=True, slots=True)

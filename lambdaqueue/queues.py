@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,22 +10,25 @@ from typing import Any
 import redis
 
 from lambdaqueue import keys
-from lambdaqueue.commands import Endings, LastError, Page, QueueInfo, QueueStats
+from lambdaqueue.commands import Endings, Endpoint, LastError, Page, QueueInfo, QueueStats
 from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.identity import Actor
 from lambdaqueue.job import State
-from lambdaqueue.queue_settings import FollowUp, QueueSettings
-from lambdaqueue.rate import Breaker, FlowLimits
+from lambdaqueue.queue_settings import QueueSettings
+from lambdaqueue.rate import FlowLimits
 from lambdaqueue.store import request_id
 
 __all__ = ["QueueStore"]
 
 FIELDS = (
-    "created", "paused", "settings", "error", "rest", "opened",
+    "created", "paused", "settings", "error", "troubled", "opened",
     "jobs", "running", "completed", "failed", "cancelled",
 )  # fmt: skip
 
+
+MOST_ENDPOINTS = 100
+"""Endpoints in trouble that are told of a queue."""
 
 PIECE, HOUR, DAY = 300, 3_600, 86_400
 """Seconds of the pieces of time that endings are counted in; `endings.lua` knows them."""
@@ -56,6 +58,28 @@ class QueueStore:
                 pipeline.hgetall(keys.stats(environment, name, PIECE, number))
             today, *pieces = pipeline.execute()
         return QueueStats(last_hour=_endings(pieces), today=_endings([today]))
+
+    def endpoints(self, environment: str, name: str) -> tuple[Endpoint, ...]:
+        """Return the endpoints of a queue that are in trouble: the first of them, not thousands."""
+        with translated():
+            found: Any = self._client.zrange(keys.resting(environment, name), 0, MOST_ENDPOINTS - 1)
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.time()
+            for digest in found:
+                endpoint = digest.decode()
+                pipeline.hmget(keys.endpoint(environment, name, endpoint), "url", "rest", "opened")
+                pipeline.zcard(keys.aside(environment, name, endpoint))
+            clock, *rows = pipeline.execute()
+        now = clock[0] * 1_000 + clock[1] // 1_000 if self.now is None else self.now
+        return tuple(
+            Endpoint(
+                url=(url or b"").decode(),
+                rests_until=int(rest) if rest and int(rest) > now else None,
+                opened=int(opened or 0),
+                aside=aside,
+            )
+            for (url, rest, opened), aside in zip(rows[::2], rows[1::2], strict=True)
+        )
 
     def page(self, environment: str, limit: int, after: str | None) -> Page[QueueInfo]:
         """Return queues by name, beginning behind `after`."""
@@ -93,9 +117,9 @@ class QueueStore:
                 "rate": settings.rate.terms if settings.rate else "",
                 "ordered": int(settings.ordered) or "",
                 **_flow_fields(settings.flow or FlowLimits()),
-                **_breaker_fields(before.breaker, settings.breaker),
-                "on_success": _follow_up(settings.on_success, "job.completed"),
-                "on_failure": _follow_up(settings.on_failure, "job.failed"),
+                "breaker": settings.breaker.terms if settings.breaker else "",
+                "on_success": settings.on_success.pack() if settings.on_success else "",
+                "on_failure": settings.on_failure.pack() if settings.on_failure else "",
             }
             if self._set(actor, name, "queue.update", stored, fields):
                 return
@@ -169,7 +193,7 @@ class QueueStore:
 
 
 def _info(name: str, row: Sequence[bytes | None]) -> QueueInfo:
-    _, paused, settings, error, rest, opened, *counters = row
+    _, paused, settings, error, troubled, opened, *counters = row
     jobs, running, completed, failed, cancelled = (int(counter or 0) for counter in counters)
     return QueueInfo(
         name=name,
@@ -181,7 +205,7 @@ def _info(name: str, row: Sequence[bytes | None]) -> QueueInfo:
         cancelled=cancelled,
         settings=QueueSettings.unpack(settings or b""),
         last_error=_last_error(error),
-        rests_until=int(rest) if rest and int(rest) > time.time() * 1_000 else None,
+        troubled=int(troubled or 0),
         opened=int(opened or 0),
     )
 
@@ -206,17 +230,6 @@ def _flow_fields(flow: FlowLimits) -> dict[str, Any]:
         "flow_rate": flow.rate.terms if flow.rate else "",
         "flow_ordered": int(flow.ordered) or "",
     }
-
-
-def _breaker_fields(before: Breaker | None, breaker: Breaker | None) -> dict[str, Any]:
-    """Return what `breaker.lua` reads; of a breaker that is taken away the state goes, too."""
-    if breaker is not None:
-        return {"breaker": breaker.terms}
-    return dict.fromkeys(("breaker", "opened", "judged", "rest"), "") if before else {}
-
-
-def _follow_up(wanted: FollowUp | None, event: str) -> str:
-    return "" if wanted is None else wanted.pack(event)
 
 
 def _last_error(stored: bytes | None) -> LastError | None:

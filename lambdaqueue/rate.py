@@ -120,7 +120,7 @@ class Breaker:
 
     @property
     def terms(self) -> str:
-        """What `breaker.lua` reads."""
+        """What `endpoints.lua` reads."""
         return f"{self.ratio:.4f} {self.window}"
 
     @classmethod

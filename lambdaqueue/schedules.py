@@ -11,29 +11,21 @@ import redis
 from lambdaqueue import keys
 from lambdaqueue.commands import Page
 from lambdaqueue.connection import redis_clock, scripts_of, translated
-from lambdaqueue.errors import InvalidRequest, NotFound
-from lambdaqueue.schedule import Recurrence, Round, Schedule
-from lambdaqueue.spec import Spec
+from lambdaqueue.errors import NotFound
+from lambdaqueue.schedule import Round, Schedule
+from lambdaqueue.schedule_rows import (
+    Unreadable,
+    collection_of,
+    read_schedule,
+    schedule_or_why_not,
+)
 from lambdaqueue.store import request_id
 
-__all__ = ["Due", "ScheduleChanged", "ScheduleStore", "Unreadable"]
+__all__ = ["Due", "ScheduleChanged", "ScheduleStore"]
 
 
 class ScheduleChanged(Exception):
     """Raised when a schedule got another revision between reading and writing it: read again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A due schedule that this version can't read, because a newer one wrote it.
-
-    It stays as it is; `ref` is `environment:id`, `next_run` its run as it's stored.
-    """
-
-    ref: str
-    revision: str
-    next_run: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +79,9 @@ class ScheduleStore:
         refs = [f"{environment}:{schedule_id}" for schedule_id in ids]
         rows = self._scripts.run("read_schedules", [], *refs) if refs else []
         return [
-            _schedule(ref, row)
+            read_schedule(ref, row)
             for ref, row in zip(refs, rows, strict=True)
-            if row and _collection(row) == self._collection
+            if row and collection_of(row) == self._collection
         ]
 
     def page(self, environment: str, limit: int, after: str | None) -> Page[Schedule]:
@@ -203,7 +195,7 @@ class ScheduleStore:
             "due_schedules", [keys.due_schedules], self._now(), most
         )
         found = [(row[0].decode(), row[1:]) for row in rows]
-        read = [_schedule_or_why_not(ref, fields) for ref, fields in found if fields]
+        read = [schedule_or_why_not(ref, fields) for ref, fields in found if fields]
         return Due(
             now=int(micros) / 1e3,
             next=int(float(after)) if after else None,
@@ -274,44 +266,3 @@ def _ref(schedule: Schedule) -> str:
 
 def _ids(row: bytes) -> list[str]:
     return [] if row == b"stale" else row.decode().split()
-
-
-def _schedule(ref: str, row: Sequence[bytes]) -> Schedule:
-    environment, _, schedule_id = ref.partition(":")
-    stored = dict(zip(row[::2], row[1::2], strict=True))
-    return Schedule(
-        id=schedule_id,
-        environment=environment,
-        queue=stored[b"queue"].decode(),
-        spec=Spec.unpack(stored[b"spec"]),
-        recurrence=Recurrence.unpack(stored[b"recurrence"]),
-        created=int(stored[b"created"]),
-        anchor=int(stored[b"anchor"]),
-        key=stored[b"key"].decode() or None,
-        priority=int(stored.get(b"priority", 0)),
-        paused=stored.get(b"paused") == b"1",
-        next_run=_ms(stored.get(b"next")),
-        last_run=_ms(stored.get(b"last")),
-        runs=int(stored.get(b"runs", 0)),
-        revision=int(stored[b"revision"]),
-        notes=stored.get(b"notes", b"").decode(),
-        exclusive=stored.get(b"exclusive") == b"1",
-    )
-
-
-def _schedule_or_why_not(ref: str, row: Sequence[bytes]) -> Schedule | Unreadable:
-    try:
-        return _schedule(ref, row)
-    except (InvalidRequest, KeyError, TypeError, ValueError) as error:
-        stored = dict(zip(row[::2], row[1::2], strict=True))
-        revision, next_run = (stored.get(name, b"").decode() for name in (b"revision", b"next"))
-        return Unreadable(ref, revision, next_run, repr(error))
-
-
-def _collection(row: Sequence[bytes]) -> str:
-    stored = dict(zip(row[::2], row[1::2], strict=True))
-    return stored.get(b"collection", b"schedules").decode()
-
-
-def _ms(stored: bytes | None) -> int | None:
-    return None if stored is None else int(stored)

@@ -13,6 +13,7 @@ from typing import Any
 from lambdaqueue import ids
 from lambdaqueue.commands import (
     Change,
+    Endpoint,
     HistoryFilter,
     Idempotency,
     Page,
@@ -195,6 +196,10 @@ class Service:
     def queue_stats(self, environment: str, name: str) -> QueueStats:
         """Count what ended in a queue lately."""
         return self._queues.stats(environment, name)
+
+    def endpoints(self, environment: str, name: str) -> tuple[Endpoint, ...]:
+        """Return the endpoints of a queue that rest, or whose breaker is not closed."""
+        return self._queues.endpoints(environment, name)
 
     def configure(
         self, actor: Actor, name: str, changes: Mapping[str, Any], replace: bool

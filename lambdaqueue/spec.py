@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from lambdaqueue.execution import ServiceRun, Terms
 from lambdaqueue.retry import RetryPolicy
 
-__all__ = ["DEFAULT_CONTENT_TYPE", "ENCODE", "Message", "Spec"]
+__all__ = ["DEFAULT_CONTENT_TYPE", "ENCODE", "FollowUp", "Message", "Spec"]
 
 ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 """`json.dumps` with these options would build an encoder for each call."""
@@ -29,13 +29,37 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A job that is pushed when another has ended: into which queue, to which URL, and whether its
+    body is a report for programs or a line for people."""
+
+    queue: str
+    target: str
+    format: Literal["json", "slack"] = "json"
+
+    def pack(self) -> str:
+        """Return what `follow_ups.lua` reads; neither a queue's name nor a URL has spaces."""
+        return f"{self.queue} {self.format} {self.target}"
+
+    @classmethod
+    def unpack(cls, stored: str) -> FollowUp:
+        """Rebuild what `pack` wrote."""
+        queue, form, target = stored.split(" ", 2)
+        return cls(queue, target, "slack" if form == "slack" else "json")
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as users write it."""
+        return {"queue": self.queue, "target": self.target, "format": self.format}
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """What to deliver and how; options that are None are the queue's or the environment's.
 
     `timeout` and `max_age` are milliseconds. `payload` is sent exactly as it is. With `terms` the
     endpoint ends the job by a callback; with `service` it's the execution of a service job, whose
     payload stands inside the body that is sent. `replay_of` is the id of the ended job that this
-    one repeats.
+    one repeats. With "none" it has no follow-up, whatever its queue's is.
     """
 
     payload: bytes = b""
@@ -55,6 +79,8 @@ class Spec:
     service: ServiceRun | None = None
     replay_of: str | None = None
     flow_key: str | None = None
+    on_success: FollowUp | Literal["none"] | None = None
+    on_failure: FollowUp | Literal["none"] | None = None
 
     @property
     def flow(self) -> str:
@@ -72,6 +98,13 @@ class Spec:
         """Return the stored form: one line of JSON with the options that are given, then the
         payload. (JSON has no raw line feed, so the first one ends the options.)"""
         options: dict[str, Any] = {}
+        if self.on_success is not None or self.on_failure is not None:
+            # It stands first, so that `follow_ups.lua` sees at once whether there is any.
+            options["follow"] = {
+                state: "" if wanted == "none" else wanted.pack()
+                for state, wanted in (("COMPLETED", self.on_success), ("FAILED", self.on_failure))
+                if wanted is not None
+            }
         if self.content_type != DEFAULT_CONTENT_TYPE:
             options["contentType"] = self.content_type
         if self.method != "POST":
@@ -110,6 +143,7 @@ class Spec:
         options = json.loads(head)
         retry, message = options.get("retry"), options.get("message")
         terms, service = options.get("terms"), options.get("service")
+        follow = options.get("follow")
         return cls(
             payload=payload,
             content_type=options.get("contentType", DEFAULT_CONTENT_TYPE),
@@ -128,7 +162,17 @@ class Spec:
             terms=None if terms is None else Terms(*terms),
             service=None if service is None else _service_run(service),
             replay_of=options.get("replayOf"),
+            on_success=follow and _follow_up(follow, "COMPLETED"),
+            on_failure=follow and _follow_up(follow, "FAILED"),
         )
+
+
+def _follow_up(stored: object, state: str) -> FollowUp | Literal["none"] | None:
+    if not isinstance(stored, dict) or not isinstance(stored.get(state, ""), str):
+        raise TypeError(f"these are no follow-ups: {stored!r}")
+    if state not in stored:
+        return None
+    return FollowUp.unpack(stored[state]) if stored[state] else "none"
 
 
 def _service_run(stored: list[Any]) -> ServiceRun:

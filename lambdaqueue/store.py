@@ -190,11 +190,7 @@ class JobStore:
         self, environment: str, queue: str, level: str, start: int, count: int
     ) -> list[tuple[str, int]]:
         """Return up to `count` waiting jobs of one level with their due times, from `start`."""
-        with translated():
-            rows: Any = self._client.zrangebyscore(
-                keys.waiting(environment, queue, level), start, "+inf", 0, count, withscores=True
-            )
-        return [(job_id.decode(), int(due)) for job_id, due in rows]
+        return self._places(keys.waiting(environment, queue, level), start, count)
 
     def lanes(self, environment: str, queue: str) -> list[str]:
         """Return the flows of a queue that have jobs in their backlogs, sorted."""
@@ -206,10 +202,23 @@ class JobStore:
         self, environment: str, queue: str, flow: str, start: int, count: int
     ) -> list[tuple[str, int]]:
         """Return up to `count` jobs of a lane's backlog with their places in it, from `start`."""
+        return self._places(keys.backlog(environment, queue, flow), start, count)
+
+    def resting(self, environment: str, queue: str) -> list[str]:
+        """Return the digests of a queue's endpoints in trouble, sorted."""
         with translated():
-            rows: Any = self._client.zrangebyscore(
-                keys.backlog(environment, queue, flow), start, "+inf", 0, count, withscores=True
-            )
+            found: Any = self._client.zrange(keys.resting(environment, queue), 0, -1)
+        return sorted(digest.decode() for digest in found)
+
+    def aside(
+        self, environment: str, queue: str, endpoint: str, start: int, count: int
+    ) -> list[tuple[str, int]]:
+        """Return up to `count` jobs set aside for an endpoint with their places, from `start`."""
+        return self._places(keys.aside(environment, queue, endpoint), start, count)
+
+    def _places(self, key: str, start: int, count: int) -> list[tuple[str, int]]:
+        with translated():
+            rows: Any = self._client.zrangebyscore(key, start, "+inf", 0, count, withscores=True)
         return [(job_id.decode(), int(place)) for job_id, place in rows]
 
     def awaiting(self, environment: str, queue: str) -> list[str]:

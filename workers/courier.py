@@ -12,13 +12,14 @@ from functools import partial
 from typing import TypeVar
 
 from lambdaqueue.attempts import AttemptStore, Kind, Settlement
+from lambdaqueue.claims import Claim
 from lambdaqueue.errors import SecretUnreadable, StorageUnavailable, WorkerDeclaredDead
-from lambdaqueue.job import Claim
 from lambdaqueue.outcome import Answer, ErrorClass
 from workers.attempt import conclude, put_off, returned
 from workers.caller import Caller
-from workers.crowding import Crowding, crowded_out
+from workers.crowding import Crowding
 from workers.invoking import NotToBeSent
+from workers.outbox import Outbox
 from workers.pulse import GIVE_UP, Pulse
 
 __all__ = ["ANSWER_WITHIN", "Courier"]
@@ -60,10 +61,8 @@ class Courier:
         self._grace = grace
         self._burst = burst
         self._out: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
-        self._finished: list[Settlement] = []
-        self._settling: list[Settlement] = []
-        self._settler: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
+        self._outbox = Outbox(store, self._persist, self._news.set)
         self._looking: asyncio.Task[bool] | None = None
         self._pause: float | None = None
         self._line_empty = self._more = False
@@ -72,8 +71,17 @@ class Courier:
             store, self._held, on_death=self._news.set, on_silence=self._give_up_in_silence
         )
         self._deadline = math.inf
-        self.delivered = self.failed = 0
         self.suspended = False
+
+    @property
+    def delivered(self) -> int:
+        """How many attempts have succeeded."""
+        return self._outbox.delivered
+
+    @property
+    def failed(self) -> int:
+        """How many attempts have failed."""
+        return self._outbox.failed
 
     @property
     def busy(self) -> bool:
@@ -87,7 +95,7 @@ class Courier:
             self._pulse.start()
             while not self._stopping and not self._exhausted():
                 await self._rise_again()
-                self._settle_aside()
+                self._outbox.commit_aside()
                 await self._claim()
                 await self._rest()
             return await self._drain()
@@ -113,30 +121,6 @@ class Courier:
             self._conclude(claim, Answer(failure=ErrorClass.CANCELLED))
 
     # The steps
-
-    async def _settle(self) -> None:
-        """Commit every outcome there is; keeps them for as long as Redis is away."""
-        while self._finished:
-            self._settling, self._finished = self._finished, []
-            held = await self._persist(lambda: self._store.settle(self._settling))
-            for settlement, accepted in zip(self._settling, held, strict=True):
-                self._count(settlement, accepted)
-            self._settling = []
-
-    def _settle_aside(self) -> None:
-        """Commit in a task of its own: meanwhile jobs are claimed and calls go on."""
-        if self._settler is not None and self._settler.done():
-            self._settler.result()  # a mistake of ours must not go unseen
-            self._settler = None
-        if self._finished and self._settler is None:
-            self._settler = asyncio.create_task(self._settle())
-            self._settler.add_done_callback(lambda _: self._news.set())
-
-    async def _settled(self) -> None:
-        """Wait for the task that settles: its calls are numbered, there must not be two."""
-        if self._settler is not None:
-            settler, self._settler = self._settler, None
-            await settler
 
     async def _claim(self) -> None:
         self._pause, self._more = None, False
@@ -170,9 +154,9 @@ class Courier:
         """Start the calls; what was claimed while a stop came goes back as if it never was."""
         for claim in claims:
             if self._stopping:
-                self._finished.append(returned(claim, Kind.UNSENT))
+                self._outbox.add(returned(claim, Kind.UNSENT))
             elif not self._crowding.enter(claim):
-                self._finished.append(crowded_out(claim))
+                self._outbox.add(self._crowding.put_off(claim))
             else:
                 task = asyncio.create_task(self._attempt(claim))
                 task.add_done_callback(partial(self._crowding.leave, claim))
@@ -198,8 +182,7 @@ class Courier:
 
     def _must_go_on(self) -> bool:
         done = self._stopping or self._pulse.dead or self._exhausted()
-        unsettled = bool(self._finished) and self._settler is None
-        return unsettled or self._more or done
+        return self._outbox.waiting or self._more or done
 
     async def _look(self) -> bool:
         try:
@@ -237,16 +220,16 @@ class Courier:
         self._finish(conclude(claim, answer, random.random()))
 
     def _finish(self, settlement: Settlement) -> None:
-        self._finished.append(settlement)
+        self._outbox.add(settlement)
         self._news.set()
 
     async def _drain(self) -> bool:
         """Finish what is out within the grace time, hand back the rest."""
         if self._looking is not None:
             self._looking.cancel()
-        await self._settled()
+        await self._outbox.committed()
         while self._out and not self._aborting and time.monotonic() < self._deadline:
-            await self._settle()
+            await self._outbox.commit()
             if self._pulse.dead:
                 break
             self._news.clear()
@@ -262,7 +245,7 @@ class Courier:
         if self._pulse.dead:
             self._abandon()
         self._hand_back()
-        await self._settle()
+        await self._outbox.commit()
         await self._persist(self._store.leave)
         return complete
 
@@ -279,7 +262,7 @@ class Courier:
             return
         log.error("declared_dead: aborting %d calls", len(self._out))
         self._abandon()
-        await self._settled()
+        await self._outbox.committed()
         await self._persist(self._store.join)
         self._pulse.revive()
 
@@ -291,27 +274,16 @@ class Courier:
     def _hand_back(self) -> None:
         for claim, task in self._out.values():
             task.cancel()
-            self._finished.append(returned(claim, Kind.RELEASED))
+            self._outbox.add(returned(claim, Kind.RELEASED))
         self._out.clear()
         self._news.set()
 
     def _held(self) -> list[str]:
-        settled = [each.claim.id for each in (*self._finished, *self._settling)]
-        return [*(claim.id for claim, _ in self._out.values()), *settled]
+        return [*(claim.id for claim, _ in self._out.values()), *self._outbox.jobs]
 
     def _exhausted(self) -> bool:
-        idle = not self._out and not self._finished and self._settler is None
+        idle = not self._out and self._outbox.idle
         return self._burst and self._line_empty and idle and self._pause is None
-
-    def _count(self, settlement: Settlement, accepted: bool) -> None:
-        if not accepted:
-            # A callback may have ended the job before its webhook was answered.
-            level = logging.WARNING if settlement.claim.spec.terms is None else logging.DEBUG
-            log.log(level, "outcome_refused id=%s: no longer ours", settlement.claim.id)
-        elif settlement.kind in (Kind.COMPLETED, Kind.STARTED):
-            self.delivered += 1
-        elif settlement.kind in (Kind.FAILED, Kind.RETRY):
-            self.failed += 1
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call until Redis answers, but not for ever when we are to stop."""

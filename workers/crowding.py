@@ -8,16 +8,14 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from lambdaqueue.attempts import Kind, Settlement
-from lambdaqueue.job import Claim
+from lambdaqueue.claims import Claim
 from lambdaqueue.outcome import Answer
 
-__all__ = ["Crowding", "crowded_out"]
+__all__ = ["Crowding"]
 
-LOOK_AGAIN = 1_000
-"""ms until a job is claimed again that names its host itself, and found no place there."""
-
-QUEUE_RESTS = 500
-"""ms for which a queue rests whose own endpoint is that host: its other jobs have no place."""
+SOON, LATER = 50, 500
+"""ms for which an endpoint rests whose host has no place, because the other jobs find none either:
+where the host answers, and where it hangs."""
 
 MANY = 20
 """Slots from which on some are kept for others."""
@@ -45,7 +43,7 @@ class Crowding:
     def enter(self, claim: Claim) -> bool:
         """Count a call, unless its host has as many as it may have."""
         host = _host(claim.target or "")
-        if self._out[host] >= self._most and not self._is_lively(host):
+        if self._out[host] >= self._most and (self._is_strict or not self._is_lively(host)):
             return False
         self._out[host] += 1
         return True
@@ -65,18 +63,13 @@ class Crowding:
             self._answered.clear()
         self._answered[_host(claim.target or "")] = time.monotonic()
 
+    def put_off(self, claim: Claim) -> Settlement:
+        """Return what gives a job back for a while whose host has no place; no retry is used."""
+        rest = SOON if self._is_lively(_host(claim.target or "")) else LATER
+        return Settlement(claim, Kind.UNSENT, log=claim.attempts_log.decode(), asked=rest)
+
     def _is_lively(self, host: str) -> bool:
-        if self._is_strict:
-            return False
         return time.monotonic() - self._answered.get(host, -LIVELY) < LIVELY
-
-
-def crowded_out(claim: Claim) -> Settlement:
-    """Return what gives a job back for a while, because its host has no place; no retry is used."""
-    log = claim.attempts_log.decode()
-    if claim.spec.target is None:
-        return Settlement(claim, Kind.UNSENT, log=log, asked=QUEUE_RESTS)
-    return Settlement(claim, Kind.UNSENT, delay=LOOK_AGAIN, log=log)
 
 
 @lru_cache(maxsize=10_000)

@@ -7,7 +7,8 @@ import random
 
 from lambdaqueue.errors import InvalidRequest, StorageFull
 from lambdaqueue.schedule import Round, plan
-from lambdaqueue.schedules import Due, ScheduleStore, Unreadable
+from lambdaqueue.schedule_rows import Unreadable
+from lambdaqueue.schedules import Due, ScheduleStore
 from workers.waking import LONGEST_SLEEP
 
 __all__ = ["Firing"]

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from lambdaqueue.attempts import AttemptStore
 from lambdaqueue.callback_tokens import CallbackToken
+from lambdaqueue.claims import Claim
 from lambdaqueue.envelope import callback_headers
-from lambdaqueue.job import Claim
 from lambdaqueue.outcome import Answer
 from lambdaqueue.webhook import callback_url, webhook_body
 

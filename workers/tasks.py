@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 from lambdaqueue.administration import Administration
 from lambdaqueue.attempts import BEAT_EVERY, AttemptStore, Kind, Settlement
+from lambdaqueue.claims import Claim
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect, connect_async
 from lambdaqueue.errors import LambdaQueueError, SecretUnreadable
-from lambdaqueue.job import Claim
 from lambdaqueue.outcome import ErrorClass
 from workers.attempt import conclude, put_off, returned
 from workers.caller import Caller

@@ -20,9 +20,9 @@ from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from lambdaqueue import keys
+from lambdaqueue.claims import Claim
 from lambdaqueue.envelope import USER_AGENT
 from lambdaqueue.errors import InvalidRequest, StorageFull, StorageUnavailable
-from lambdaqueue.job import Claim
 from lambdaqueue.legacy_signing import HEADER as V1_HEADER
 from lambdaqueue.outcome import Answer, ErrorClass
 from lambdaqueue.proofs import NONCE_BYTES, VALIDATION_HEADER, Proof, challenge, proven_by

@@ -1,4 +1,4 @@
--- include: clock names requests queues breaker limits lanes line entries describing executions endings awaiting
+-- include: clock names requests queues limits lanes endpoints line entries describing executions endings awaiting
 -- End a job that waits; ask that a running one is not tried again.
 --
 -- KEYS  10 request
@@ -20,10 +20,10 @@ local answer
 local cancelled = { state = 'CANCELLED', error = 'cancelled: on request' }
 if job.state == 'RUNNING' and ARGV[5] == 'at once' then
   answer = describe(q, id, 'cancelled')
-  detach(id, job)
+  awaiting().detach(id, job)
   count_running(q, job, -1)
-  record(q, id, job, cancelled, now)
-  if job.next_version then promote(q, id, job) else forget(q, id, job) end
+  endings().record(q, id, job, cancelled, now)
+  if job.next_version then endings().promote(q, id, job) else endings().forget(q, id, job) end
   q.stirred = true
 elseif job.state == 'RUNNING' then
   redis.call('HSET', job_key(id), 'dropped', 1)
@@ -37,7 +37,7 @@ elseif job.state == 'RUNNING' then
 else
   answer = describe(q, id, 'cancelled')
   withdraw(q, id, job)
-  finish(q, id, job, cancelled, now)
+  endings().finish(q, id, job, cancelled, now)
   q.stirred = true
 end
 settle_queues(now)

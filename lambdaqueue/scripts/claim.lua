@@ -1,4 +1,4 @@
--- include: clock names queues breaker limits lanes line entries executions endings creating follow_ups
+-- include: clock names queues limits lanes endpoints line entries executions endings creating follow_ups
 -- Take up to `most` jobs out of the line for one worker: they are RUNNING when this returns.
 --
 -- KEYS  10 worker, 11 held
@@ -61,7 +61,7 @@ local function hand_out(q, id, job)
   jobs[#jobs + 1] = row
 end
 
-local function start(q, id, job, rq_id)
+local function start(q, id, job, rq_id, endpoint)
   job.token = worker .. '.' .. number .. '.' .. (#claimed + 1)
   job.attempt = int((job.attempt or 0) + 1)
   redis.call('HSET', job_key(id), 'state', 'RUNNING', 'attempt', job.attempt,
@@ -76,7 +76,9 @@ local function start(q, id, job, rq_id)
     started[#started + 1] = rq_id .. ':' .. job.token
   end
   unstage(q, id, job)
+  charge(q, job, now)
   count_running(q, job, 1)
+  if endpoint then endpoints().note_start(endpoint, id, job.token) end
   if job.suspect then
     me.suspect = id
     redis.call('HSET', KEYS[10], 'suspect', id)
@@ -92,11 +94,15 @@ local function consider(rq_id)
   local q = leave_line(rq_id, id, job, live)
   local expired = live and job.expires and tonumber(job.expires) < now
   local must_wait = live and not expired
-    and (q.paused or (job.suspect and me.suspect) or not start_within(q, id, job, now))
-  if live and not expired and not must_wait then return start(q, id, job, rq_id) end
+    and (q.paused or (job.suspect and me.suspect) or not may_start_within(q, id, job, now))
+  local may_go = live and not expired and not must_wait
+  local endpoint = may_go and in_trouble(q) and endpoints().open(q, id)
+  local rests = endpoint and endpoints().must_rest(endpoint, now)
+  if may_go and not rests then return start(q, id, job, rq_id, endpoint) end
   if not stock then doom(rq_job_key(rq_id)) end
-  if expired then
-    finish(q, id, job, { state = 'FAILED', error = 'expired: its max age is over' }, now)
+  if rests then endpoints().set_aside(q, endpoint, id, job, now)
+  elseif expired then
+    endings().finish(q, id, job, { state = 'FAILED', error = 'expired: its max age is over' }, now)
   elseif must_wait then
     put_back(q, id, job)
     if not q.paused and job.suspect then held_back = held_back + 1 end

@@ -1,4 +1,4 @@
--- include: clock names requests queues breaker limits lanes line auditing
+-- include: clock names requests queues limits lanes endpoints line auditing
 -- Change a queue's settings, or pause and resume it.
 --
 -- KEYS  10 request
@@ -28,8 +28,9 @@ for i = 7, #ARGV, 2 do
   else redis.call('HSET', q.key, ARGV[i], ARGV[i + 1]) end
   if ARGV[i] == 'paused' then q.paused = ARGV[i + 1] == '1' end
 end
-set_limits(q, fetch(q.key, 'concurrency', 'rate', 'ordered', 'breaker', 'opened', 'rest',
-  'judged', 'flow_concurrency', 'flow_rate', 'flow_ordered'))
+set_limits(q, fetch(q.key, 'concurrency', 'rate', 'ordered', 'breaker', 'flow_concurrency', 'flow_rate',
+  'flow_ordered'))
+if not q.breaker and in_trouble(q) then endpoints().close_all(q, now) end
 -- Lanes that were blocked may go now.
 for i = 7, #ARGV, 2 do
   if ARGV[i]:sub(1, 5) == 'flow_' then

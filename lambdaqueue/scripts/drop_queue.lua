@@ -1,4 +1,4 @@
--- include: clock names queues breaker limits lanes line executions endings auditing
+-- include: clock names queues limits lanes endpoints line executions endings auditing
 -- Forget a queue without jobs: its settings, its history, its counters.
 --
 -- ARGV  1 queue ref, 2 now or '', 3 actor's name, 4 its address or ''
@@ -9,13 +9,14 @@ local q = open_queue(ARGV[1])
 if not q.known then return {'absent'} end
 if tonumber(redis.call('HGET', q.key, 'jobs') or 0) > 0 then return {'busy'} end
 for _, kind in ipairs({'c', 'f'}) do
-  trim(q, kind, MOST_TRIMMED)
+  endings().trim(q, kind, MOST_TRIMMED)
   if redis.call('XLEN', q.history .. kind) > 0 then return {'more'} end
 end
+endpoints().forget_all(q)
 redis.call('DEL', q.key, q.history .. 'c', q.history .. 'f', q.latest)
 redis.call('ZREM', q.queues, q.name)
 redis.call('ZREM', WAKE, q.ref)
 redis.call('ZREM', 'lq:deadlines', q.ref)
-forget_stats(q, clock(ARGV[2]))
+endings().forget_stats(q, clock(ARGV[2]))
 note(q.env, clock(ARGV[2]), ARGV[3], ARGV[4], 'queue.delete', q.name)
 return {'dropped'}

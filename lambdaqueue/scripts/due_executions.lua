@@ -18,8 +18,8 @@ local function read(ref, id)
   left = left - 1
   local job = fetch_job(id)
   if not job.awaiting then return redis.call('ZREM', awaiting_key(ref), id) end
-  local why = overdue(job, now)
-  if not why then return watch(id, job, now) end
+  local why = awaiting().overdue(job, now)
+  if not why then return awaiting().watch(id, job, now) end
   local q = open_queue(ref)
   local stored = redis.call('HMGET', q.payloads, id, id .. '#')
   bytes = bytes + #(stored[1] or '')

@@ -1,4 +1,4 @@
--- include: clock names queues breaker limits lanes line entries executions endings creating follow_ups awaiting outcomes
+-- include: clock names queues limits lanes endpoints line entries executions endings creating follow_ups awaiting outcomes
 -- End executions, or attempts of them: by a callback, or because their time is over.
 --
 -- ARGV  1 now or '', then 11 for each: job id, digest of the callback token or '' (its time is over),
@@ -25,7 +25,7 @@ end
 local function may_end(job, outcome)
   if (job.called or job.attempt) ~= outcome.attempt or not job.callback then return false end
   if outcome.token ~= '' then return job.callback == outcome.token end
-  return job.awaiting and overdue(job, now)
+  return job.awaiting and awaiting().overdue(job, now)
 end
 
 local function leave_state(q, job, outcome)
@@ -46,9 +46,9 @@ local function conclude(outcome)
   local job = fetch_job(outcome.id)
   if not may_end(job, outcome) then return 'gone' end
   local q = open_queue(ref_of(outcome.id, job.queue))
-  take_back_claim(outcome.id, job)
-  revive(q, outcome.id, job)
-  detach(outcome.id, job)
+  awaiting().take_back_claim(outcome.id, job)
+  awaiting().revive(q, outcome.id, job)
+  awaiting().detach(outcome.id, job)
   count_running(q, job, -1)
   q.stirred = true
   if outcome.kind == 'completed' then
@@ -57,8 +57,7 @@ local function conclude(outcome)
   else q.error = int(now) .. ' ' .. outcome.error end
   apply(q, job, outcome, now)
   if outcome.kind == 'retry' and not job.dropped and not job.next_version then
-    forget_execution(q, outcome.id, job)
-    redis.call('HSET', job_key(outcome.id), 'closed', outcome.digest ~= '' and outcome.digest or '-')
+    forget_execution(q, outcome.id, job, outcome.digest ~= '' and outcome.digest or '-')
   end
   return 'ended'
 end

@@ -1,4 +1,4 @@
--- include: clock names requests queues breaker limits lanes line entries executions endings creating follow_ups executing
+-- include: clock names requests queues limits lanes endpoints line entries executions endings creating follow_ups executing
 -- Push what schedules have due and write their next runs, all in one step.
 --
 -- KEYS  10 due schedules, 11 request, for a run by hand alone

@@ -1,4 +1,4 @@
--- include: clock names queues breaker limits lanes line entries awaiting
+-- include: clock names queues limits lanes endpoints line entries awaiting
 -- A service says that it still works on an execution.
 --
 -- ARGV  1 now or '', 2 job id, 3 digest of the callback token, 4 progress or '', 5 ms from now for
@@ -25,15 +25,15 @@ for number in (job.rate or ''):gmatch('%d+') do
   if heard == tonumber(ARGV[6]) then return {'too_many', int(at + 1000 - now)} end
 end
 
-take_back_claim(id, job)
-if job.state ~= 'RUNNING' then revive(open_queue(ref_of(id, job.queue)), id, job) end
+awaiting().take_back_claim(id, job)
+if job.state ~= 'RUNNING' then awaiting().revive(open_queue(ref_of(id, job.queue)), id, job) end
 redis.call('HSET', job_key(id), 'heard', now, 'rate', table.concat(rate, ' '))
 if ARGV[4] ~= '' then redis.call('HSET', job_key(id), 'progress', ARGV[4]) end
-hear(id, job, now)
+awaiting().hear(id, job, now)
 if extend and now + extend > tonumber(job.ends) then
   job.ends = now + extend
   redis.call('HSET', job_key(id), 'ends', int(job.ends))
-  watch(id, job, now)
+  awaiting().watch(id, job, now)
 end
 if #order > 0 then settle_queues(now) end
 return {'heard'}

@@ -8,7 +8,8 @@
 local MOST_LANES = 10000  -- that are counted: a script must not hold Redis for long
 local env, name = ARGV[1]:match('^([^:]+):(.+)$')
 local prefix = 'lq:' .. env .. ':'
-local stored = fetch(prefix .. 'queue:' .. name, 'jobs', 'running', 'levels', 'paused', 'backlog')
+local stored = fetch(prefix .. 'queue:' .. name, 'jobs', 'running', 'levels', 'paused', 'backlog',
+  'troubled')
 local jobs, running = tonumber(stored.jobs or 0), tonumber(stored.running or 0)
 local findings = {}
 local function report(...) findings[#findings + 1] = string.format(...) end
@@ -31,13 +32,24 @@ for level in ('s9876543210'):gmatch('.') do
     report('level %s holds %d jobs but is not listed', level, held)
   end
 end
+local resting, aside = redis.call('ZRANGE', prefix .. 'resting:' .. name, 0, MOST_LANES - 1), 0
+if #resting < MOST_LANES and #resting ~= tonumber(stored.troubled or 0) then
+  report('%d endpoints are in trouble, but %s are counted', #resting, stored.troubled or '0')
+end
+for _, digest in ipairs(resting) do
+  local jobs_of_it = redis.call('ZCARD', prefix .. 'aside:' .. name .. ':' .. digest)
+  aside = aside + jobs_of_it
+  if jobs_of_it > 0 and redis.call('ZSCORE', prefix .. 'resting:' .. name, digest) == 'inf' then
+    report('%d jobs are set aside, and nothing will bring them back', jobs_of_it)
+  end
+end
 local awaiting = redis.call('ZCARD', prefix .. 'awaiting:' .. name)
 if awaiting > running then report('%d await a callback, but only %d run', awaiting, running) end
 if awaiting > 0 and not redis.call('ZSCORE', 'lq:deadlines', ARGV[1]) then
   report('%d await a callback, and nothing watches their deadlines', awaiting)
 end
 local in_line = tonumber(redis.call('HGET', IN_LINE, ARGV[1]) or 0)
-waiting = waiting + backlog
+waiting = waiting + backlog + aside
 -- Tombstones are in the line too, so it may hold more entries than jobs, never fewer.
 if waiting + running > jobs then
   report('%d wait and %d run, but there are %d jobs', waiting, running, jobs)

@@ -14,7 +14,7 @@ local job = fetch_job(id)
 if job.state ~= 'RUNNING' or job.token ~= ARGV[2] or job.awaiting then return {'stale'} end
 if job.callback ~= digest then
   retire_token(id, job)
-  redis.call('HDEL', job_key(id), 'progress', 'rate', 'heard', 'closed', 'failed')
+  redis.call('HDEL', job_key(id), 'progress', 'rate', 'heard', 'failed')
   redis.call('HSET', job_key(id), 'callback', digest, 'called', job.attempt, 'ttl', ARGV[4],
     'beat', ARGV[5])
 end

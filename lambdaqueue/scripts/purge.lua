@@ -1,4 +1,4 @@
--- include: clock names queues breaker limits lanes line entries executions endings
+-- include: clock names queues limits lanes endpoints line entries executions endings
 -- Delete jobs that wait, without a trace in history.
 --
 -- ARGV  1 now or '', 2 queue ref, 3 'PENDING' | 'RETRY' | '' for both, then at most 500 job ids
@@ -15,7 +15,7 @@ local function purge(id)
   if wanted ~= '' and job.state ~= wanted then return end
   withdraw(q, id, job)
   if job.service then unlist_execution(q.env, job.service, id) end
-  forget(q, id, job)
+  endings().forget(q, id, job)
   deleted = deleted + 1
 end
 

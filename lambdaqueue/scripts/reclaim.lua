@@ -1,4 +1,4 @@
--- include: clock names queues breaker limits lanes line entries executions endings creating follow_ups awaiting
+-- include: clock names queues limits lanes endpoints line entries executions endings creating follow_ups awaiting
 -- Take back the attempts of dead workers, and those whose lease ran out: they were lost.
 --
 -- ARGV  1 now or '', 2 ms of silence after which a worker is dead
@@ -30,8 +30,8 @@ local function log_loss(q, id, job)
 end
 
 local function end_lost(q, id, job, state, error, log)
-  record(q, id, job, { state = state, error = error, log = log }, now)
-  if job.next_version then promote(q, id, job) else forget(q, id, job) end
+  endings().record(q, id, job, { state = state, error = error, log = log }, now)
+  if job.next_version then endings().promote(q, id, job) else endings().forget(q, id, job) end
 end
 
 local function repeat_at_once(q, id, job, guilty)
@@ -49,7 +49,7 @@ local function lose(worker, id)
   local job = fetch_job(id)
   if job.state ~= 'RUNNING' or not job.token or holder_of(job.token) ~= worker then return end
   -- Its endpoint has called back: it was reached, and needs no worker.
-  if job.awaiting then return detach(id, job) end
+  if job.awaiting then return awaiting().detach(id, job) end
   local q = open_queue(ref_of(id, job.queue))
   local rq_id = id .. '_' .. job.admission
   redis.call('ZREM', WIP, rq_id .. ':' .. job.token)

@@ -1,4 +1,4 @@
--- include: clock names requests queues breaker limits lanes line entries describing
+-- include: clock names requests queues limits lanes endpoints line entries describing
 -- Make a waiting job due now.
 --
 -- KEYS  10 request, 11 idempotency key or ''
@@ -12,7 +12,8 @@ local id, job, q = find_job(ARGV[2])
 if not id then return {'absent'} end
 if job.state == 'RUNNING' then return {'running'} end
 
-if tonumber(job.due) > now then
+-- What is set aside was due already, and waits for its endpoint.
+if tonumber(job.due) > now and not job.aside then
   redis.call('HSET', job_key(id), 'due', now)
   if not is_ready(job) then wait(q, id, level_of(job), now, not job.staged and job.flow or nil) end
 end

@@ -1,12 +1,12 @@
--- include: clock names queues breaker limits lanes line entries executions endings creating follow_ups awaiting outcomes
+-- include: clock names queues limits lanes endpoints line entries executions endings creating follow_ups awaiting outcomes
 -- Commit the outcomes of attempts, each with everything that follows from it.
 --
 -- KEYS  10 worker, 11 held
 -- ARGV  1 now or '', 2 worker, 3 settle number, 4 'rq' when RQ keeps its own books (a stock
 --       worker) or '', then 10 for each: job id, token, kind ('completed' | 'started' | 'retry' |
 --       'failed' | 'released' | 'unsent'), delay in ms or '', error or '', attempts as JSON, result
---       as JSON or '', body or '', max attempts, ms for which the queue's endpoint asked to be left
---       alone or ''
+--       as JSON or '', body or '', max attempts, ms for which its endpoint asked to be left alone
+--       or ''
 -- Returns  {'settled' | 'stale', …} in order
 -- Why   only the holder of the current token may settle: whoever was declared dead comes too
 --       late. A version that was replaced while it ran ends here and its successor takes over.
@@ -40,13 +40,15 @@ end
 local TROUBLE = { timeout = true, connect = true, dns = true, tls = true, bad_response = true }
 
 local function hear_endpoint(q, outcome)
-  local kind = outcome.kind
-  if kind == 'retry' or kind == 'failed' then
+  local kind, endpoint = outcome.kind, endpoints().open(q, outcome.id)
+  if q.breaker and (kind == 'retry' or kind == 'failed') then
     local class = outcome.error:match('^[%w_]+') or ''
     local fine = not TROUBLE[class] and not class:match('^http_5') and class ~= 'http_429'
-    judge_endpoint(q, fine, now)
-  elseif kind == 'completed' or kind == 'started' then judge_endpoint(q, true, now) end
-  if outcome.asked then rest_as_asked(q, outcome.asked, now) end
+    endpoints().judge(q, endpoint, fine, now)
+  elseif q.breaker and (kind == 'completed' or kind == 'started') then
+    endpoints().judge(q, endpoint, true, now)
+  end
+  if outcome.asked then endpoints().rest_as_asked(q, endpoint, outcome.asked, now) end
 end
 
 -- A job goes on without its worker. Whatever became of the call: who calls back has been reached.
@@ -54,7 +56,7 @@ local function let_go(q, id, job, outcome)
   redis.call('HDEL', job_key(id), 'token', 'admission', 'suspect', 'losses')
   -- Where nothing was sent the attempt before goes on, whose callback took this claim back.
   if outcome.kind ~= 'unsent' and outcome.log ~= '' then redis.call('HSET', q.payloads, id .. '#', outcome.log) end
-  if not job.awaiting then hear(id, job, now) end
+  if not job.awaiting then awaiting().hear(id, job, now) end
 end
 
 local seen, settled, started = {}, {}, {}
@@ -76,7 +78,7 @@ local function settle(outcome)
   -- Without an agreement there is nothing to wait for.
   if outcome.kind == 'started' and not job.ttl then outcome.kind = 'completed' end
   adapt_window(q, outcome)
-  hear_endpoint(q, outcome)
+  if q.breaker or outcome.asked then hear_endpoint(q, outcome) end
   if outcome.kind == 'started' or job.awaiting then
     let_go(q, outcome.id, job, outcome)
     return 'settled'

@@ -10,4 +10,4 @@ local old = #redis.call('XRANGE', stream, '-', '(' .. ARGV[2] .. '-0', 'COUNT', 
 local limit = kind == 'c' and q.history_limit or q.failed_limit
 local over = redis.call('XLEN', stream) - limit
 local most = math.min(MOST_TRIMMED, math.max(old, over))
-return {tostring(most > 0 and trim(q, kind, most) or 0)}
+return {tostring(most > 0 and endings().trim(q, kind, most) or 0)}

@@ -69,11 +69,15 @@ class Crew:
 
     def invoke(self, name: str) -> str:
         """Do the same, but leave its answer open."""
-        (self.claim,) = at_once(self.store.claim(10)).claims
-        assert self.claim.id == name
+        assert self.take() == name
         token = CallbackToken.mint(name)
         assert at_once(self.store.register(self.claim, token.digest)) is not None
         return token.text
+
+    def take(self) -> str:
+        """Claim the only job that is ready; return its id."""
+        (self.claim,) = at_once(self.store.claim(10)).claims
+        return self.claim.id
 
     def answer(self, kind: Kind, **more: Any) -> bool:
         """Settle the attempt; False where it is no longer the worker's."""

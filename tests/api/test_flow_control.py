@@ -10,9 +10,11 @@ import pytest
 import redis
 
 from lambdaqueue.administration import Administration
+from lambdaqueue.attempts import Kind
 from lambdaqueue.identity import Scope
 from lambdaqueue.instants import parse_instant
 from tests.api.conftest import TARGET, Api, Tenant, codes, paths, token_for
+from tests.api.service_calls import Crew
 
 DAY = 86_400_000
 RATE = {"limit": 5, "period": 1_000}
@@ -23,6 +25,14 @@ def queue_of(api: Api, name: str = "mail") -> dict[str, Any]:
     found = api("GET", f"/queues/{name}").json
     assert found is not None
     return dict(found)
+
+
+def fail(api: Api, crew: Crew, kind: Kind, **more: Any) -> None:
+    """Push an item, and let its attempt end."""
+    head = {"Content-Type": "text/plain", "x-lq-target": TARGET}
+    assert api("POST", "/queues/mail/items", data=b"1", headers=head).status_code == 201
+    crew.take()
+    assert crew.answer(kind, **more)
 
 
 class TestSettings:
@@ -155,26 +165,27 @@ class TestWhatAQueueShows:
     def test_its_breaker(self, api: Api, redis_url: str) -> None:
         api("PUT", "/queues/mail", json={"breaker": {"ratio": 0.5, "window": 60_000}})
         assert queue_of(api)["breakerState"] == "closed"
-        assert "restsUntil" not in queue_of(api)
-        ahead = int(time.time() * 1_000) + 60_000
+        assert queue_of(api)["endpoints"] == []
         with redis.Redis.from_url(redis_url) as client:
-            client.hset("lq:1:queue:mail", mapping={"opened": 2, "rest": ahead})
-            shown = queue_of(api)
-            assert shown["breakerState"] == "open"
-            assert parse_instant(shown["restsUntil"]) == ahead
-            client.hset("lq:1:queue:mail", "rest", 1)
-            assert queue_of(api)["breakerState"] == "half-open"
-            assert "restsUntil" not in queue_of(api)
+            for _ in range(10):
+                fail(api, Crew(client), Kind.FAILED, error="http_500: no")
+        shown = queue_of(api)
+        assert shown["breakerState"] == "open"
+        (endpoint,) = shown["endpoints"]
+        until = parse_instant(endpoint.pop("restsUntil"))
+        assert 0 < until - time.time() * 1_000 <= 10_000
+        assert endpoint == {"url": TARGET, "state": "open", "opened": 1, "aside": 0}
         listed = api("GET", "/queues").json
         assert listed is not None
-        assert listed["queues"][0]["breakerState"] == "half-open"
+        assert listed["queues"][0]["breakerState"] == "open"
 
     def test_that_its_endpoint_wants_to_be_left_alone(self, api: Api, redis_url: str) -> None:
-        api("PUT", "/queues/mail", json={})
-        ahead = int(time.time() * 1_000) + 60_000
         with redis.Redis.from_url(redis_url) as client:
-            client.hset("lq:1:queue:mail", "rest", ahead)
-        assert parse_instant(queue_of(api)["restsUntil"]) == ahead
+            fail(api, Crew(client), Kind.RETRY, delay=90_000, error="http_429: no", asked=90_000)
+        (endpoint,) = queue_of(api)["endpoints"]
+        until = parse_instant(endpoint.pop("restsUntil"))
+        assert 50_000 < until - time.time() * 1_000 <= 60_000
+        assert endpoint == {"url": TARGET, "state": "resting", "opened": 0, "aside": 0}
         assert "breakerState" not in queue_of(api)
 
 

@@ -40,6 +40,7 @@ def test_queue(api: Api) -> None:
         "ordered": False,
         "today": NOTHING,
         "lastHour": NOTHING,
+        "endpoints": [],
         **DEFAULTS,
     }
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import redis
 
+from lambdaqueue.embedded import EmbeddedRedis
 from tests.operator import TOKEN
 from tests.waiting import until
 from tests.workers.stage import ROOT, STARTING, Process, Stage
@@ -81,10 +82,14 @@ class Client:
 
 
 class Plant(Stage):
-    """Web, worker and scheduler on a Redis of their own."""
+    """Web, worker and scheduler on a Redis of their own, that of `program` if that's given."""
 
-    def __init__(self, folder: Path, *, append_only: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, append_only: bool = False, program: Path | None = None
+    ) -> None:
         super().__init__(folder, append_only=append_only)
+        if program is not None:
+            self.redis = EmbeddedRedis(folder / "redis", binary=program, append_only=append_only)
         self._clients: list[Client] = []
 
     def __enter__(self) -> Self:

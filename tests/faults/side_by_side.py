@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.plant import Answer, Client, Plant
+from tests.faults.redis_host import Host
 
 __all__ = ["AT_ONCE", "Play", "Scenarios", "pushing"]
 
@@ -31,13 +32,16 @@ class Scenarios:
 
     def __init__(self, *, append_only: bool = True) -> None:
         self.named: dict[str, Play] = {}
+        self._hosts: dict[str, Host] = {}
         self._append_only = append_only
 
-    def scenario(self, name: str) -> Callable[[Play], Play]:
-        """Add a function."""
+    def scenario(self, name: str, host: Host | None = None) -> Callable[[Play], Play]:
+        """Add a function; its Redis runs on a `host` of its own, if one is given."""
 
         def add(play: Play) -> Play:
             self.named[name] = play
+            if host is not None:
+                self._hosts[name] = host
             return play
 
         return add
@@ -62,7 +66,8 @@ class Scenarios:
 
     def _play(self, name: str, folder: Path) -> str:
         folder.mkdir()
-        with Plant(folder, append_only=self._append_only) as plant:
+        program = self._hosts[name](folder) if name in self._hosts else None
+        with Plant(folder, append_only=self._append_only, program=program) as plant:
             return self.named[name](plant)
 
 

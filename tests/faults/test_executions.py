@@ -321,7 +321,8 @@ def callback_out_of_turn(stage: ServiceStage) -> str:
     assert told(say(stage, old, SUCCESS)) == over("FAIL")
     assert told(say(stage, old, PROCESSING)) == over("FAIL")
     new = token_of(stage.until_invoked(failing, 2))
-    for body in (FAIL, SUCCESS, PROCESSING):
+    assert told(say(stage, old, FAIL)) == (200, "")
+    for body in ({**FAIL, "summary": "another"}, SUCCESS, PROCESSING):
         assert told(say(stage, old, body)) == over("REPLACED")
     for _ in range(2):
         assert told(say(stage, new, SUCCESS)) == (200, "")

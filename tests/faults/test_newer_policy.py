@@ -26,6 +26,7 @@ pytestmark = pytest.mark.xdist_group("faults")
         pytest.param({"retry": {"type": "fibonacci", "delay": 50}}, id="type"),
         pytest.param({"terms": [1_000, 1_000, 7]}, id="terms"),
         pytest.param({"message": ["X", 1, 7]}, id="message"),
+        pytest.param({"follow": {"FAILED": {}}}, id="follow"),
     ],
 )
 def test_a_spec_of_newer_code(options: dict[str, Any], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.faults.plant import Plant
 from tests.faults.side_by_side import AT_ONCE
 from tests.faults.watching import Watching
 from tests.waiting import until
-from tests.workers.stage import ENVIRONMENT, QUICK, Stage
+from tests.workers.stage import ACTOR, ENVIRONMENT, QUICK, Stage
 
 # One after the other: each starts many processes, and watches the clock.
 pytestmark = pytest.mark.xdist_group("faults")
@@ -37,13 +37,18 @@ def endpoint() -> Watching:
 
 
 def load(stage: Stage, endpoint: Watching) -> list[Job]:
-    """Push all jobs, in turn into three queues."""
+    """Push all jobs, in turn into three queues, which are opened when all are there."""
     from_hook = stage.hook.url
+    queues = [f"q{number}" for number in range(3)]
+    for queue in queues:
+        stage.service.pause(ACTOR, queue)
     try:
         stage.hook.url = lambda path="/": endpoint.url  # type: ignore[method-assign]
-        return [stage.push(queue=f"q{number % 3}") for number in range(LOAD)]
+        return [stage.push(queue=queues[number % 3]) for number in range(LOAD)]
     finally:
         stage.hook.url = from_hook  # type: ignore[method-assign]
+        for queue in queues:
+            stage.service.resume(ACTOR, queue)
 
 
 def check_all_done(stage: Stage, endpoint: Watching, jobs: list[Job]) -> None:

@@ -13,12 +13,13 @@ from lambdaqueue import keys, removal
 from lambdaqueue.administration import Administration
 from lambdaqueue.attempts import Kind
 from lambdaqueue.authentication import Authentication
+from lambdaqueue.claims import Claim
 from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.connection import Scripts
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import Conflict, NotFound, StorageUnavailable
 from lambdaqueue.identity import ALL_SCOPES, Actor, Token
-from lambdaqueue.job import Claim, State
+from lambdaqueue.job import State
 from lambdaqueue.removal import remove_environment
 from lambdaqueue.spec import Spec
 from lambdaqueue.trust import TrustStore

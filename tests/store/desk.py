@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from lambdaqueue import keys
 from lambdaqueue.alerts import AlertStore
+from lambdaqueue.attempts import Kind
+from lambdaqueue.claims import Claim
 from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.identity import Scope, TokenInfo
-from lambdaqueue.job import Claim
 from lambdaqueue.rate import FlowLimits
 from lambdaqueue.schedule import Recurrence, Round, Schedule, plan
 from lambdaqueue.schedules import ScheduleStore
@@ -120,6 +121,12 @@ def schedule(schedule_id: str, next_run: int | None, **recurrence: object) -> Sc
     )
 
 
+def asked_to_rest(worker: Hand) -> None:
+    """Let the endpoint of a queue ask for it."""
+    (claim,) = (claim for claim in worker.claim() if claim.queue == "resting")
+    worker.settle(claim, Kind.RETRY, delay=5_000, error="http_503: no", asked=5_000)
+
+
 def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
     """One call of every script."""
     ref = keys.queue_ref(ENV, "mail")
@@ -162,6 +169,10 @@ def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
         lambda: world.queues.configure(ACTOR, "lanes", {"flow": FlowLimits(concurrency=1)}, None),
         lambda: world.jobs.push(ENV, "lanes", [Push(Spec(target=TARGET, flow_key="f"))] * 2),
         lambda: world.queues.purge(ENV, "lanes", None, world.jobs.active(ENV, "lanes")),
+        lambda: world.push("resting"),
+        lambda: asked_to_rest(worker),
+        lambda: world.push("resting"),
+        worker.claim,
         lambda: AlertStore(world.client, NOW).tell("x", Spec(target=TARGET), over=False),
         worker.leave,
         desk.use,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lambdaqueue import keys
+from lambdaqueue.claims import Claim
 from lambdaqueue.commands import Push
-from lambdaqueue.job import Claim
 from lambdaqueue.spec import Spec
 from tests.store.snapshot import Snapshot
 from tests.store.world import ACTOR, ENV, TARGET, Hand, World
@@ -23,15 +23,15 @@ def set_up(world: World, **changes: Any) -> None:
 
 def push(world: World, flow: str | None = None, *, key: str | None = None, **options: Any) -> str:
     """Push one job into `mail`; returns its id."""
-    max_age = options.pop("max_age", None)
-    spec = Spec(b"{}", target=TARGET, flow_key=flow, max_age=max_age)
+    max_age, target = options.pop("max_age", None), options.pop("target", TARGET)
+    spec = Spec(b"{}", target=target, flow_key=flow, max_age=max_age)
     (pushed,) = world.jobs.push(ENV, "mail", [Push(spec, key, **options)])
     return pushed.job.id
 
 
 def push_many(world: World, count: int, flow: str | None = None, **options: Any) -> list[str]:
     """Push `count` jobs alike; returns their ids in order."""
-    order = Push(Spec(b"{}", target=TARGET, flow_key=flow), **options)
+    order = Push(Spec(b"{}", target=options.pop("target", TARGET), flow_key=flow), **options)
     ids: list[str] = []
     while len(ids) < count:
         orders = [order] * min(500, count - len(ids))
@@ -66,9 +66,37 @@ def check(world: World) -> Snapshot:
         if key not in expected:
             # All that may be left of a lane is its rate, for a while.
             assert fields.keys() == {"tat"}, f"{key} has no jobs, but {fields}"
-            assert snapshot.lifetimes[f"lq:{ENV}:flow:{key}"] > 0, f"{key} stays for ever"
+            assert snapshot.lifetimes[f"lq:{ENV}:flow:{key}"] >= 0, f"{key} stays for ever"
     _check_flows(snapshot, {key for key, lane in expected.items() if lane[2]})
+    _check_endpoints(snapshot)
     return snapshot
+
+
+def _check_endpoints(snapshot: Snapshot) -> None:
+    aside: dict[str, set[str]] = {}
+    for job_id, job in snapshot.jobs.items():
+        if "aside" in job:
+            assert job["state"] != "RUNNING"
+            assert not {"staged", "admission"} & job.keys()
+            aside.setdefault(f"{job['queue']}:{job['aside']}", set()).add(job_id)
+    prefix = f"lq:{ENV}:"
+    stands = {
+        name.removeprefix(f"{prefix}aside:"): set(ids)
+        for name, ids in snapshot.zsets.items()
+        if name.startswith(f"{prefix}aside:")
+    }
+    assert stands == aside
+    opened: Counter[str] = Counter()
+    for name, stored in snapshot.hashes.items():
+        if name.startswith(f"{prefix}endpoint:"):
+            queue, digest = name.removeprefix(f"{prefix}endpoint:").split(":")
+            listed = digest in snapshot.zsets.get(f"{prefix}resting:{queue}", {})
+            assert listed == (snapshot.lifetimes[name] == -1), f"{name}: {stored}"
+            assert listed or not {"opened", "rest"} & stored.keys(), f"{name}: {stored}"
+            opened[queue] += "opened" in stored
+    for name in snapshot.zsets.get(keys.queues(ENV), {}):
+        fields = snapshot.hashes[keys.queue(ENV, name)]
+        assert int(fields.get("opened", 0)) == opened[name], name
 
 
 def _check_flows(snapshot: Snapshot, backlogs: set[str]) -> None:
@@ -95,6 +123,8 @@ def _lanes_of(snapshot: Snapshot) -> dict[str, tuple[int, int, set[str]]]:
         if job["state"] == "RUNNING":
             assert "staged" not in job
             running[key] += 1
+        elif "aside" in job:
+            continue
         elif "staged" in job:
             staged[key] += 1
         else:

@@ -12,13 +12,14 @@ from lambdaqueue import keys
 from lambdaqueue.attempts import Kind
 from lambdaqueue.callback_tokens import CallbackToken
 from lambdaqueue.callbacks import Callbacks
+from lambdaqueue.claims import Claim
 from lambdaqueue.commands import Push
 from lambdaqueue.endings import end
 from lambdaqueue.errors import ExecutionOver
 from lambdaqueue.executing import Executions
 from lambdaqueue.execution import ExecutionStatus, Final, Terms
 from lambdaqueue.executions import ExecutionStore
-from lambdaqueue.job import Claim, Job
+from lambdaqueue.job import Job
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.schedule import plan
 from lambdaqueue.schedules import ScheduleStore

@@ -13,11 +13,12 @@ import redis.asyncio
 
 from lambdaqueue import keys
 from lambdaqueue.attempts import LEASE, AttemptStore, Kind, Settlement
+from lambdaqueue.claims import Seals
 from lambdaqueue.commands import Push
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import StorageUnavailable, WorkerDeclaredDead
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Seals, State
+from lambdaqueue.job import State
 from lambdaqueue.queue_settings import QueueSettings
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.spec import Spec

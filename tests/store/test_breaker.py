@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lambdaqueue.attempts import Kind
-from lambdaqueue.commands import Push, QueueInfo
+from lambdaqueue.claims import Claim
+from lambdaqueue.commands import Endpoint, Push, QueueInfo
 from lambdaqueue.execution import Terms
+from lambdaqueue.places import Places
 from lambdaqueue.rate import Breaker, FlowLimits
 from lambdaqueue.spec import Spec
 from tests.store.lines import check, push, push_many, set_up, take
@@ -42,16 +46,37 @@ def go_on(world: World, ms: int) -> None:
     world.upkeep.tick()
 
 
+def recover(world: World, worker: Hand) -> list[Claim]:
+    """Take what comes back: some at first, and more every 50 ms."""
+    came = take(worker)
+    for _ in range(6):
+        go_on(world, 50)
+        came += take(worker)
+    return came
+
+
 def info(world: World) -> QueueInfo:
     found = world.queues.info(ENV, "mail")
     assert found is not None
     return found
 
 
+def endpoints(world: World) -> dict[str, Endpoint]:
+    """The queue's endpoints in trouble by their URLs."""
+    return {each.url: each for each in world.queues.endpoints(ENV, "mail")}
+
+
+def opened(world: World) -> int:
+    """How often in a row the breaker of the usual target has opened."""
+    found = endpoints(world).get(TARGET)
+    assert (found is not None and found.opened > 0) == (info(world).opened == 1)
+    return 0 if found is None else found.opened
+
+
 def until(world: World) -> int | None:
-    """When the queue goes on, as it's stored; `info` compares that with this machine's clock."""
-    rest = world.client.hget("lq:1:queue:mail", "rest")
-    return None if rest is None else int(rest)
+    """When the usual target is called again."""
+    found = endpoints(world).get(TARGET)
+    return None if found is None else found.rests_until
 
 
 class TestOpening:
@@ -59,7 +84,7 @@ class TestOpening:
         worker = broken(world)
         assert take(worker) == []
         assert world.wake() == until(world) == NOW + 10_000
-        assert info(world).opened == 1
+        assert opened(world) == 1
         check(world)
 
     @pytest.mark.parametrize(
@@ -127,9 +152,9 @@ class TestOpening:
         world.later(-3_600_000)
         push_many(world, 15)
         fail(worker, 9)
-        assert info(world).opened == 0
+        assert opened(world) == 0
         fail(worker, 1)
-        assert info(world).opened == 1
+        assert opened(world) == 1
 
     def test_one_batch_opens_it_once(self, world: World) -> None:
         """Attempts that were out when it opened say nothing new."""
@@ -141,7 +166,7 @@ class TestOpening:
         assert len(claims) > 10
         for claim in claims:
             worker.settle(claim, Kind.FAILED, error="timeout: t")
-        assert info(world).opened == 1
+        assert opened(world) == 1
         assert until(world) == NOW + 10_000
 
     def test_without_one_nothing_rests(self, world: World) -> None:
@@ -168,22 +193,22 @@ class TestHalfOpen:
         worker = broken(world)
         go_on(world, 10_000)
         assert len(take(worker)) == 1
-        assert world.wake() is None
+        assert world.wake() == world.now + 1_000, "then it's looked whether that is still out"
         check(world)
 
     def test_a_success_closes_it(self, world: World) -> None:
         worker = broken(world)
         go_on(world, 10_000)
         worker.settle(take(worker)[0])
-        assert info(world).opened == 0
-        assert len(take(worker)) == 19
+        assert opened(world) == 0
+        assert len(recover(world, worker)) == 19
         check(world)
 
     def test_what_the_endpoint_thinks_of_one_job_closes_it(self, world: World) -> None:
         worker = broken(world)
         go_on(world, 10_000)
         worker.settle(take(worker)[0], Kind.FAILED, error="http_400: no")
-        assert len(take(worker)) == 19
+        assert len(recover(world, worker)) == 19
 
     def test_a_failure_opens_it_for_twice_as_long(self, world: World) -> None:
         worker = broken(world)
@@ -202,10 +227,12 @@ class TestHalfOpen:
         worker = broken(world)
         go_on(world, 10_000)
         worker.settle(take(worker)[0])
+        for _ in range(2):
+            go_on(world, 50)
         fail(worker, 9)
-        assert info(world).opened == 0
+        assert opened(world) == 0
         fail(worker, 1)
-        assert info(world).opened == 1
+        assert opened(world) == 1
         assert until(world) == world.now + 10_000
 
     def test_a_probe_that_is_lost_is_followed_by_another(self, world: World) -> None:
@@ -235,7 +262,7 @@ class TestHalfOpen:
         worker.settle(claim, Kind.STARTED)
         push_many(world, 20)
         fail(worker, 9)
-        assert info(world).opened == 1
+        assert opened(world) == 1
         go_on(world, 10_000)
         assert len(take(worker)) == 1
         check(world)
@@ -259,8 +286,8 @@ class TestSettings:
         worker = broken(world)
         set_up(world, breaker=None)
         assert len(take(worker)) == 20
-        row = world.snapshot().hashes["lq:1:queue:mail"]
-        assert not {"rest", "opened", "judged", "breaker"} & row.keys()
+        assert (info(world).opened, info(world).troubled) == (0, 0)
+        assert not [name for name in world.snapshot().hashes if ":endpoint:" in name]
         check(world)
 
     def test_changed_it_stays_open(self, world: World) -> None:
@@ -304,7 +331,7 @@ class TestAsked:
         assert take(worker) == []
         assert world.wake() == NOW + rest
         go_on(world, rest)
-        assert len(take(worker)) == (20 if asked == rest else 19)
+        assert len(recover(world, worker)) == (20 if asked == rest else 19)
         check(world)
 
     def test_the_longest_wish_counts(self, world: World) -> None:
@@ -333,8 +360,194 @@ class TestAsked:
         world.later(-3_600_000)
         push_many(world, 1)
         world.upkeep.stir(["1:mail"])
-        assert len(take(worker)) >= 1
+        # The new one, and what was in the line already; by this clock the others aren't due yet.
+        assert len(recover(world, worker)) == 17
 
     def test_no_state_of_a_breaker(self, world: World) -> None:
         self.ask(world, 5_000)
         assert (info(world).breaker_state, info(world).opened) == (None, 0)
+
+
+OTHER = f"{TARGET}other"
+
+
+class TestTargets:
+    """Each target of a queue is judged, and rests, by itself."""
+
+    def test_others_go_on(self, world: World) -> None:
+        worker = broken(world)
+        fine = push_many(world, 30, target=OTHER)
+        assert [claim.id for claim in take(worker)] == fine
+        check(world)
+        go_on(world, 10_000)
+        assert [claim.target for claim in take(worker)] == [TARGET], "a probe"
+
+    def test_a_query_makes_no_other_target(self, world: World) -> None:
+        worker = broken(world)
+        push_many(world, 2, target=f"{TARGET}?page=2")
+        assert take(worker) == []
+        assert endpoints(world)[TARGET].aside == 22
+
+    def test_the_queues_own_is_one_of_them(self, world: World) -> None:
+        set_up(world, target=TARGET)
+        worker = broken(world)
+        push_many(world, 3, target=None)
+        (fine,) = push_many(world, 1, target=OTHER)
+        assert [claim.id for claim in take(worker)] == [fine]
+        check(world)
+
+    def test_what_is_said_of_them(self, world: World) -> None:
+        worker = broken(world)
+        push_many(world, 2, target=OTHER)
+        claim = take(worker)[-1]
+        worker.settle(claim, Kind.RETRY, delay=5_000, error="http_503: no", asked=5_000)
+        take(worker)
+        found = endpoints(world)
+        assert (found[TARGET].state, found[TARGET].aside, found[TARGET].opened) == ("open", 20, 1)
+        assert (found[OTHER].state, found[OTHER].rests_until) == ("resting", world.now + 5_000)
+        assert (info(world).troubled, info(world).opened, info(world).breaker_state) == (
+            2,
+            1,
+            "open",
+        )
+        go_on(world, 10_000)
+        assert endpoints(world)[TARGET].state == "half-open"
+        assert endpoints(world).keys() == {TARGET}
+        check(world)
+
+    def test_nothing_is_left_of_a_trouble_that_is_over(self, world: World) -> None:
+        set_up(world, breaker=None)
+        push_many(world, 3)
+        worker = world.worker()
+        worker.settle(worker.claim_one(), Kind.RETRY, error="http_503: no", asked=1_000)
+        assert take(worker) == []
+        go_on(world, 1_000)
+        for claim in take(worker):
+            worker.settle(claim)
+        left = [name for name in world.snapshot().lifetimes if name.startswith("lq:1:")]
+        assert not [name for name in left if name.split(":")[2] in ("endpoint", "aside", "resting")]
+
+    def test_what_is_counted_is_forgotten_with_the_window(self, world: World) -> None:
+        set_up(world, breaker=Breaker(0.5, 60_000))
+        push_many(world, 1)
+        fail(world.worker(), 1)
+        (lifetime,) = (
+            lifetime
+            for name, lifetime in world.snapshot().lifetimes.items()
+            if ":endpoint:" in name
+        )
+        assert 0 < lifetime <= 60_000
+
+    def test_many_come_back_in_the_order_of_their_priorities_and_pushes(self, world: World) -> None:
+        worker = broken(world)
+        take(worker)
+        low, high = push_many(world, 150), push_many(world, 150, priority=9)
+        assert take(worker) == []
+        go_on(world, 10_000)
+        (probe,) = take(worker)
+        worker.settle(probe)
+        came: list[str] = []
+        while got := take(worker):
+            came += [claim.id for claim in got]
+            for claim in got:
+                worker.settle(claim)
+            go_on(world, 50)
+        highest = [job_id for job_id in came if job_id in high]
+        assert highest == high[1:] if probe.id == high[0] else highest == high
+        assert [job_id for job_id in came if job_id in low] == low
+        assert len(came) == 319
+        check(world)
+
+    def test_more_targets_than_one_look_takes(self, world: World) -> None:
+        set_up(world, breaker=Breaker(0.5, 60_000))
+        targets = [f"{TARGET}{n}" for n in range(50)]
+        worker = world.worker()
+        for target in targets:
+            push_many(world, 2, target=target)
+            first = worker.claim(1)[0]
+            worker.settle(first, Kind.RETRY, delay=1_000, error="http_429: no", asked=1_000)
+            assert take(worker) == []
+        assert len(endpoints(world)) == 50
+        world.later(1_000)
+        came = set()
+        for _ in range(10):
+            world.upkeep.tick()
+            came |= {claim.target for claim in take(worker)}
+        assert came == set(targets)
+        check(world)
+
+    @pytest.mark.parametrize("how", ["cancel", "purge", "replace", "change", "target", "run"])
+    def test_what_is_set_aside_can_be_changed(self, world: World, how: str) -> None:
+        worker = broken(world)
+        mine = push(world, key="k")
+        assert take(worker) == []
+        assert "aside" in check(world).jobs[mine]
+        if how == "cancel":
+            assert world.cancel(mine) is not None
+        elif how == "purge":
+            assert world.queues.purge(ENV, "mail", None, [mine]) == 1
+        elif how == "replace":
+            assert push(world, key="k", delay=60_000) == mine
+        elif how == "change":
+            world.change(mine, delay=60_000)
+        elif how == "target":
+            assert push(world, key="k", target=OTHER) == mine
+        else:
+            world.jobs.run_now(mine, ENV, None)
+        assert [claim.id for claim in take(worker)] == ([mine] if how == "target" else [])
+        job = check(world).jobs.get(mine)
+        assert (job is None) == (how in ("cancel", "purge"))
+        assert ("aside" in (job or {})) == (how == "run")
+
+    def test_it_is_listed_among_the_items_of_its_queue(self, world: World) -> None:
+        worker = broken(world)
+        take(worker)
+        push_many(world, 250)
+        take(worker)
+        places = Places(world.jobs)
+        found = [job_id for job_id, _ in places.positions(ENV, "mail", None, None)]
+        assert len(found) == len(set(found)) == 270
+        for at in (0, 100, 269):
+            cursor = list(places.positions(ENV, "mail", None, None))[at][1]
+            rest = [job_id for job_id, _ in places.positions(ENV, "mail", None, cursor)]
+            assert rest == found[at + 1 :]
+
+    def test_a_maximum_age_ends_it(self, world: World) -> None:
+        worker = broken(world)
+        mine = push(world, max_age=5_000)
+        assert take(worker) == []
+        go_on(world, 10_000)
+        worker.settle(take(worker)[0])
+        recover(world, worker)
+        assert world.ended(mine).error == "expired: its max age is over"
+
+    @pytest.mark.parametrize("limits", [{"ordered": True}, {"flow": FlowLimits(ordered=True)}])
+    def test_order_is_kept(self, world: World, limits: dict[str, Any]) -> None:
+        """What rests holds back those behind it, whatever their targets."""
+        set_up(world, breaker=Breaker(0.5, 60_000), **limits)
+        pushed = [push(world, "f", target=(TARGET, OTHER)[n % 2]) for n in range(6)]
+        worker = world.worker()
+        claim = worker.claim_one()
+        worker.settle(claim, Kind.RETRY, delay=500, error="http_503: no", asked=3_000)
+        go_on(world, 500)
+        assert take(worker) == []
+        check(world)
+        assert take(worker) == []
+        go_on(world, 2_500)
+        came = []
+        while got := take(worker):
+            (claim,) = got
+            came.append(claim.id)
+            worker.settle(claim)
+            go_on(world, 1)
+        assert came == pushed
+        check(world)
+
+    def test_the_queue_is_dropped_with_what_is_known_of_them(self, world: World) -> None:
+        worker = broken(world)
+        for job_id in world.snapshot().jobs:
+            world.cancel(job_id)
+        take(worker)
+        world.queues.drop(ACTOR, "mail")
+        left = [name for name in world.snapshot().lifetimes if name.startswith("lq:1:")]
+        assert not [name for name in left if ":mail" in name and ":stats:" not in name]

@@ -283,6 +283,24 @@ class TestTokens:
         assert (waiting.state, waiting.error) == (State.RETRY, "fail: out of paper")
         desk.assert_over(called, "FAIL")
 
+    def test_the_same_failure_again_is_fine_later_on(self, desk: ServiceDesk) -> None:
+        """Its answer got lost, and meanwhile the next attempt began, and ended."""
+        name = desk.push()
+        first = desk.start()
+        desk.finish(first, FAIL)
+        desk.world.later(1_000)
+        desk.world.upkeep.tick()
+        second = desk.start()
+        running = desk.job(name)
+        desk.finish(first, FAIL)
+        assert desk.job(name) == running
+        desk.assert_over(first, "REPLACED")
+        desk.finish(second)
+        ended = desk.job(name)
+        desk.finish(first, FAIL)
+        assert desk.job(name) == ended
+        desk.assert_over(first, "REPLACED")
+
     def test_a_missed_attempt_is_over(self, desk: ServiceDesk) -> None:
         name = desk.push()
         called = desk.start()
@@ -301,7 +319,6 @@ class TestTokens:
             desk.finish(called)
         job = desk.world.snapshot().jobs[called.name]
         assert len(job["tokens"].split()) == 64
-        assert {len(digest) for digest in job["tokens"].split()} == {43}
         desk.assert_over(called, "SUCCESS")
         assert first is not None
         with pytest.raises(NotFound):
@@ -500,7 +517,7 @@ class TestChangedWhileItRuns:
         old, new = desk.world.ended(name), desk.job(name)
         assert (old.state, old.version, old.error) == (state, 1, error)
         assert (new.state, new.version, new.awaiting_since) == (State.PENDING, 2, None)
-        old_versions = {"awaiting", "ends", "beaten", "heard", "progress", "closed", "failed"}
+        old_versions = {"awaiting", "ends", "beaten", "heard", "progress", "failed"}
         assert old_versions.isdisjoint(desk.world.snapshot().jobs[name])
         # The old token speaks for the old version alone.
         if final:

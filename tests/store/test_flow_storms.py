@@ -10,12 +10,13 @@ from dataclasses import replace
 import pytest
 
 from lambdaqueue.attempts import Kind
-from lambdaqueue.job import Claim
+from lambdaqueue.claims import Claim
 from lambdaqueue.rate import Breaker, FlowLimits, Rate
 from tests.store.lines import check, push, set_up
-from tests.store.world import ACTOR, ENV, Hand, World
+from tests.store.world import ACTOR, ENV, TARGET, Hand, World
 
 STEPS = 250
+TARGETS = (TARGET, f"{TARGET}other", f"{TARGET}other?page=2", None)
 
 
 class Storm:
@@ -26,6 +27,7 @@ class Storm:
         self.chance = random.Random(seed)
         self.workers = [world.worker(10), world.worker(10)]
         self.out: list[tuple[Hand, Claim]] = []
+        set_up(world, target=f"{TARGET}own")
         self.acts: Sequence[tuple[int, Callable[[], object]]] = (
             (30, self.push), (30, self.claim), (30, self.end), (10, self.pass_time),
             (4, self.configure), (3, self.cancel), (3, self.change), (2, self.run_now),
@@ -71,6 +73,7 @@ class Storm:
                 self.world, flow, key=key, priority=self.chance.choice([0, 0, 9]),
                 delay=self.chance.choice([None, None, 700]),
                 max_age=self.chance.choice([None, None, 3_000]),
+                target=self.chance.choice(TARGETS),
             )  # fmt: skip
 
     def claim(self) -> None:
@@ -116,7 +119,11 @@ class Storm:
     def change(self) -> None:
         if job := self.some_job():
             found = self.world.job(job)
-            spec = replace(found.spec, flow_key=self.chance.choice([None, "a", "d"]))
+            spec = replace(
+                found.spec,
+                flow_key=self.chance.choice([None, "a", "d"]),
+                target=self.chance.choice(TARGETS),
+            )
             when = self.chance.choice([None, 0, 600])
             self.world.jobs.change(found, spec, delay=when, on=None, priority=found.priority)
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lambdaqueue.attempts import Kind
+from lambdaqueue.attempts import Kind, Settlement
+from lambdaqueue.claims import Claim
+from lambdaqueue.commands import Push
 from lambdaqueue.connection import Scripts
 from lambdaqueue.environments import EnvironmentStore
-from lambdaqueue.job import Claim
-from lambdaqueue.queue_settings import FollowUp
 from lambdaqueue.rate import FlowLimits
-from lambdaqueue.spec import Spec
-from tests.store.desk import full
+from lambdaqueue.retry import RetryPolicy
+from lambdaqueue.schedule import plan
+from lambdaqueue.schedules import ScheduleStore
+from lambdaqueue.spec import FollowUp, Spec
+from tests.store.desk import full, schedule
 from tests.store.lines import check, push, set_up, take
 from tests.store.service_desk import FAIL, QUEUE, ServiceDesk
-from tests.store.world import ACTOR, ENV, NOW, Hand, World
+from tests.store.world import ACTOR, ENV, NOW, TARGET, Hand, World
 
 AFTER = "https://example.com/after"
 SLACK = "https://example.com/slack"
@@ -282,6 +286,190 @@ class TestWhichEnds:
         assert len(pushed(world)) == 1
 
 
+MINE = FollowUp("mine", "https://example.com/mine")
+MY_ALARM = FollowUp("mine/alarm", "https://example.com/alarm?a=b", "slack")
+
+
+def push_own(world: World, key: str | None = None, **own: Any) -> str:
+    """Push a job with follow-ups of its own; returns its id."""
+    spec = Spec(b'{"a":1}', target=TARGET, max_age=60_000, **own)
+    (pushed,) = world.jobs.push(ENV, "mail", [Push(spec, key)])
+    return pushed.job.id
+
+
+class TestOfAJob:
+    @pytest.mark.parametrize(
+        ("own", "end", "with_queues", "without"),
+        [
+            ({}, complete, ["after"], []),
+            ({"on_success": MINE}, complete, ["mine"], ["mine"]),
+            ({"on_success": MINE}, fail, ["alarm/slack"], []),
+            ({"on_failure": MY_ALARM}, complete, ["after"], []),
+            ({"on_failure": MY_ALARM}, fail, ["mine/alarm"], ["mine/alarm"]),
+            ({"on_failure": MY_ALARM}, expire, ["mine/alarm"], ["mine/alarm"]),
+            ({"on_failure": MY_ALARM}, kill_workers, ["mine/alarm"], ["mine/alarm"]),
+            ({"on_success": MINE, "on_failure": MY_ALARM}, complete, ["mine"], ["mine"]),
+            ({"on_success": MINE, "on_failure": MY_ALARM}, fail, ["mine/alarm"], ["mine/alarm"]),
+            ({"on_success": MINE, "on_failure": MY_ALARM}, cancel, [], []),
+            ({"on_success": MINE, "on_failure": MY_ALARM}, cancel_running, [], []),
+            ({"on_success": MINE, "on_failure": MY_ALARM}, cancel_at_once, [], []),
+            ({"on_success": MINE, "on_failure": MY_ALARM}, supersede, [], []),
+            ({"on_success": MINE, "on_failure": MY_ALARM}, purge, [], []),
+            ({"on_success": MINE, "on_failure": MY_ALARM}, retry, [], []),
+            ({"on_success": MINE, "on_failure": MY_ALARM}, hand_back, [], []),
+            ({"on_success": "none"}, complete, [], []),
+            ({"on_success": "none"}, fail, ["alarm/slack"], []),
+            ({"on_failure": "none"}, complete, ["after"], []),
+            ({"on_failure": "none"}, fail, [], []),
+            ({"on_success": "none", "on_failure": MY_ALARM}, fail, ["mine/alarm"], ["mine/alarm"]),
+        ],
+    )
+    @pytest.mark.parametrize("queue_has_some", [True, False])
+    def test_it_stands_in_place_of_its_queues(
+        self,
+        world: World,
+        own: dict[str, Any],
+        end: Callable[[World, Hand], None],
+        with_queues: list[str],
+        without: list[str],
+        queue_has_some: bool,
+    ) -> None:
+        if queue_has_some:
+            wanted(world)
+        push_own(world, "k", **own)
+        end(world, world.worker())
+        expected = with_queues if queue_has_some else without
+        assert [job["queue"] for job in pushed(world)] == expected
+
+    def test_what_is_said(self, world: World) -> None:
+        wanted(world)
+        ids = [push_own(world, on_success=MINE, on_failure=MY_ALARM) for _ in range(2)]
+        worker = world.worker()
+        one, two = take(worker)
+        worker.settle(one, result=DONE)
+        worker.settle(two, Kind.FAILED, error="http_410: gone")
+        report, line = take(worker)
+        assert report.spec == Spec(
+            report.spec.payload, target=MINE.target, event_type="job.completed"
+        )
+        assert line.spec == Spec(line.spec.payload, target=MY_ALARM.target, event_type="job.failed")
+        told = json.loads(report.spec.payload)
+        assert told["type"] == "job.completed"
+        assert (told["job"]["id"], told["job"]["result"]) == (ids[0], {"status": 200})
+        assert json.loads(line.spec.payload) == {
+            "text": f"Job {ids[1]} of queue mail has failed: http_410: gone"
+        }
+
+    def test_each_of_many_that_end_at_once(self, world: World) -> None:
+        wanted(world)
+        for own in ({}, {"on_success": MINE}, {"on_success": "none"}, {}):
+            push_own(world, **own)
+        worker = world.worker()
+        worker.settle_many([Settlement(claim, Kind.COMPLETED) for claim in take(worker)])
+        assert [job["queue"] for job in pushed(world)] == ["after", "mine", "after"]
+
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            Spec(b'{"follow":{"COMPLETED":"a json https://example.com/"}}', target=TARGET),
+            Spec(b'{"follow":{"COMPLETED":"a json https://example.com/"}}'),
+            Spec(target=TARGET, headers={"follow": "a", "onSuccess": "b"}),
+            Spec(target=TARGET, event_type='{"follow":{"COMPLETED":"a json b"}}'),
+            Spec(b"{}", '{"follow":{', TARGET),
+        ],
+        ids=["payload", "payload alone", "headers", "text", "content type"],
+    )
+    def test_what_only_looks_like_one(self, world: World, spec: Spec) -> None:
+        set_up(world, target=TARGET)
+        world.jobs.push(ENV, "mail", [Push(spec)])
+        complete(world, world.worker())
+        assert pushed(world) == []
+
+    def test_beside_all_other_options(self, world: World) -> None:
+        spec = Spec(
+            b"\n\n", "text/plain", TARGET, "PUT", {"a": "}\n"}, event_type="\u00e9", flow_key="f",
+            on_success=MINE,
+        )  # fmt: skip
+        world.jobs.push(ENV, "mail", [Push(spec)])
+        complete(world, world.worker())
+        assert [job["queue"] for job in pushed(world)] == ["mine"]
+
+    def test_a_change_leaves_it(self, world: World) -> None:
+        job = push_own(world, on_success=MINE)
+        world.change(job, b"new")
+        complete(world, world.worker())
+        assert [each["queue"] for each in pushed(world)] == ["mine"]
+
+    def test_each_version_has_its_own(self, world: World) -> None:
+        """What a push replaces while it runs keeps those that it was pushed with."""
+        push_own(world, "k", on_success=MINE)
+        worker = world.worker()
+        (claim,) = take(worker)
+        push_own(world, "k", on_success=replace(MINE, queue="newer"))
+        worker.settle(claim)
+        assert [job["queue"] for job in pushed(world)] == ["mine"]
+        (newer,) = [each for each in take(worker) if each.queue == "mail"]
+        worker.settle(newer)
+        assert sorted(job["queue"] for job in pushed(world)) == ["mine", "newer"]
+
+    def test_a_push_with_the_key_takes_it_away(self, world: World) -> None:
+        push_own(world, "k", on_success=MINE)
+        push_own(world, "k")
+        complete(world, world.worker())
+        assert pushed(world) == []
+
+    def test_history_knows_it(self, world: World) -> None:
+        """So a replay has it, too."""
+        own: dict[str, Any] = {"on_success": MINE, "on_failure": "none"}
+        ended = [push_own(world, **own) for _ in range(2)]
+        worker = world.worker()
+        one, two = take(worker)
+        worker.settle(one)
+        worker.settle(two, Kind.FAILED, error="http_410: gone")
+        for job in ended:
+            spec = world.ended(job).spec
+            assert (spec.on_success, spec.on_failure) == (MINE, "none")
+
+    def test_not_of_a_follow_up(self, world: World) -> None:
+        """Whatever it's changed to: it would never end."""
+        push_own(world, on_success=MINE)
+        worker = world.worker()
+        complete(world, worker)
+        (told,) = pushed(world)
+        (follower,) = world.snapshot().jobs
+        job = world.job(follower)
+        world.jobs.change(job, replace(job.spec, on_success=MINE), delay=None, on=None, priority=0)
+        assert told["queue"] == "mine"
+        complete(world, worker)
+        assert world.snapshot().jobs == {}
+
+    def test_of_a_schedules_jobs(self, world: World) -> None:
+        store = ScheduleStore(world.client, NOW)
+        made = schedule("s", NOW)
+        store.put(replace(made, spec=replace(made.spec, on_success=MINE)), 0)
+        store.fire([plan(each, NOW, 0) for each in store.due(100).schedules])
+        complete(world, world.worker())
+        assert [job["queue"] for job in pushed(world)] == ["mine"]
+
+    def test_an_environment_that_has_ended_gets_none(self, world: World) -> None:
+        EnvironmentStore(world.client, NOW).found(ENV, "default", b"s", "test")
+        push_own(world, on_success=MINE)
+        worker = world.worker()
+        (claim,) = take(worker)
+        EnvironmentStore(world.client, NOW).close(ENV)
+        assert worker.settle(claim)
+        assert world.snapshot().jobs == {}
+        assert world.queues.info(ENV, "mine") is None
+
+    def test_when_redis_is_full(self, world: World) -> None:
+        push_own(world, on_success=MINE)
+        worker = world.worker()
+        (claim,) = take(worker)
+        with full(world):
+            assert worker.settle(claim)
+        assert len(pushed(world)) == 1
+
+
 class TestExecutions:
     @pytest.fixture
     def desk(self, world: World) -> ServiceDesk:
@@ -300,6 +488,33 @@ class TestExecutions:
         assert [job["queue"] for job in pushed(world)] == ["after"]
         desk.finish(other, FAIL)
         assert len(pushed(world)) == 1  # it's to be tried again
+
+    @pytest.mark.parametrize(
+        ("own", "queues"),
+        [({}, ["after"]), ({"on_success": MINE}, ["mine"]), ({"on_success": "none"}, [])],
+    )
+    def test_an_async_items_own(
+        self, world: World, desk: ServiceDesk, own: dict[str, Any], queues: list[str]
+    ) -> None:
+        wanted(world)
+        desk.push(**own)
+        desk.finish(desk.start())
+        assert [job["queue"] for job in pushed(world)] == queues
+
+    @pytest.mark.parametrize(
+        ("own", "queues"),
+        [({}, ["alarm/slack"]), ({"on_failure": MINE}, ["mine"]), ({"on_failure": "none"}, [])],
+    )
+    def test_an_async_items_own_when_nobody_calls_back(
+        self, world: World, desk: ServiceDesk, own: dict[str, Any], queues: list[str]
+    ) -> None:
+        wanted(world)
+        desk.push(retry=RetryPolicy("constant", delay=0, retries=0), **own)
+        desk.start()
+        world.later(3_600_000)
+        world.tick_through(61)
+        assert desk.expire() == 1
+        assert [job["queue"] for job in pushed(world)] == queues
 
     def test_of_service_jobs(self, world: World, desk: ServiceDesk) -> None:
         wanted(world, QUEUE)

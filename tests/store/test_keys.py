@@ -24,6 +24,7 @@ PARTS = {
     "C": "schedules|periodic|timers|services",
     "W": "[0-9a-f]{16}",
     "F": "[0-9a-f]{16}",
+    "U": "[0-9a-f]{16}",
     "R": r"[\w-]{16}",
     "T": r"[0-9]+\.[0-9]+",
     "D": "[0-9a-f]{32}|[ab]",

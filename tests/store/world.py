@@ -11,11 +11,12 @@ import redis
 from lambdaqueue import keys
 from lambdaqueue.attempt_log import Attempt, extend_log
 from lambdaqueue.attempts import AttemptStore, Claimed, Kind, Settlement
+from lambdaqueue.claims import Claim
 from lambdaqueue.commands import Idempotency, Push, Pushed
 from lambdaqueue.connection import Scripts
 from lambdaqueue.history import HistoryStore
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Claim, Job
+from lambdaqueue.job import Job
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.spec import Spec
 from lambdaqueue.store import JobStore

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from lambdaqueue import embedded
-from lambdaqueue.embedded import EmbeddedRedis, RedisServer, find_server
+from lambdaqueue import redis_servers
+from lambdaqueue.embedded import EmbeddedRedis
 from lambdaqueue.errors import ConfigurationError
+from lambdaqueue.redis_servers import RedisServer, find_server
 from tests.redis_server import generations, servers
 
 DRIVER = """
@@ -146,7 +147,7 @@ def test_an_old_one_is_passed_over(
 ) -> None:
     _pretend(program, "6.0.16")
     monkeypatch.setenv("PATH", f"{program.parent}:/bin")
-    assert find_server(tmp_path).path in embedded.packaged_servers()
+    assert find_server(tmp_path).path in redis_servers.packaged_servers()
 
 
 def test_data_of_a_newer_generation_is_not_ignored(
@@ -163,7 +164,7 @@ def test_without_any_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(embedded, "packaged_servers", list)
+    monkeypatch.setattr(redis_servers, "packaged_servers", list)
     with pytest.raises(ConfigurationError, match="apt install redis-server"):
         find_server(tmp_path)
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdaqueue import __version__
+from lambdaqueue.claims import Claim
 from lambdaqueue.envelope import MAX_HEADERS, MAX_HEADERS_BYTES, check_extra_headers, headers_for
 from lambdaqueue.errors import InvalidRequest
-from lambdaqueue.job import Claim
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret, verify
 from lambdaqueue.spec import Spec

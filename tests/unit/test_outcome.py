@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdaqueue.job import Claim
+from lambdaqueue.claims import Claim
 from lambdaqueue.outcome import (
     MAX_ERROR,
     Answer,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from lambdaqueue.claims import Claim
 from lambdaqueue.execution import ServiceRun, Terms
-from lambdaqueue.job import Claim
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.spec import Spec
 from lambdaqueue.statuses import StatusRange

@@ -14,10 +14,11 @@ import redis
 
 from lambdaqueue import keys
 from lambdaqueue.attempts import Kind
+from lambdaqueue.claims import Claim
 from lambdaqueue.commands import HistoryFilter
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect_async
-from lambdaqueue.job import Claim, Job
+from lambdaqueue.job import Job
 from lambdaqueue.outcome import Answer
 from lambdaqueue.retry import DEFAULT_POLICY
 from lambdaqueue.service import Service, open_service
@@ -31,7 +32,7 @@ from tests.workers.test_courier import PUBLIC_URL, Calls, WatchedStore, push, ru
 from workers import courier as courier_module
 from workers.caller import Caller
 from workers.courier import Courier
-from workers.crowding import LIVELY, LOOK_AGAIN, QUEUE_RESTS, Crowding, crowded_out
+from workers.crowding import LATER, LIVELY, SOON, Crowding
 from workers.invoking import TokenInvoker
 from workers.sender import Outgoing, RecordingSender
 from workers.validation import Credulous
@@ -39,11 +40,11 @@ from workers.validation import Credulous
 HANGS, WORKS = "http://127.0.0.1:1/", "http://127.0.0.1:2/"
 
 
-def claim(target: str | None, own: bool = True) -> Claim:
-    """A job for `target`: its own, or its queue's."""
+def claim(target: str | None) -> Claim:
+    """A job for `target`."""
     return Claim(
         id="x", token="t", environment="1", queue="q", version=1, attempt=1, failures=0,
-        started_at=0, first_due_at=0, spec=Spec(target=target if own else None), target=target,
+        started_at=0, first_due_at=0, spec=Spec(target=target), target=target,
         policy=DEFAULT_POLICY, timeout=1, success=SUCCESS, result_bytes=0, attempts_log=b"[]",
     )  # fmt: skip
 
@@ -88,13 +89,15 @@ class TestCounts:
         assert crowding.enter(claim(other or None)) is not same
 
     @pytest.mark.parametrize(
-        ("own", "delay", "asked"), [(True, LOOK_AGAIN, None), (False, 0, QUEUE_RESTS)]
+        ("answer", "rest"), [(Answer(status=200), SOON), (Answer(failure="timeout"), LATER)]
     )
-    def test_what_is_put_off(self, own: bool, delay: int, asked: int | None) -> None:
-        """No attempt was made; a queue whose own endpoint hangs rests a while."""
-        put_off = crowded_out(claim(HANGS, own))
-        assert (put_off.kind, put_off.delay, put_off.error) == (Kind.UNSENT, delay, "")
-        assert (put_off.asked, put_off.log) == (asked, "[]")
+    def test_what_is_put_off(self, answer: Answer, rest: int) -> None:
+        """No attempt was made; an endpoint that hangs rests a while, one that is busy less."""
+        crowding = Crowding(10, 1)
+        crowding.hear(claim(HANGS), answer)
+        put_off = crowding.put_off(claim(HANGS))
+        assert (put_off.kind, put_off.delay, put_off.error) == (Kind.UNSENT, 0, "")
+        assert (put_off.asked, put_off.log) == (rest, "[]")
 
     @pytest.mark.parametrize(
         ("answer", "limit", "most"),
@@ -191,24 +194,26 @@ class TestAtWork:
 
         run(body())
 
-    def test_a_queue_whose_endpoint_hangs_rests(self, redis_url: str) -> None:
+    @pytest.mark.parametrize("own", [True, False])
+    def test_an_endpoint_that_hangs_rests(self, redis_url: str, own: bool) -> None:
         """Else its jobs would be claimed and put off, one after the other, without end."""
         service = open_service(Settings(redis_url=redis_url))
         service.configure(ACTOR, "slow", {"target": HANGS}, True)
-        push(redis_url, *(f"hangs-{n}" for n in range(200)), queue="slow", target=None)
+        names = (f"hangs-{n}" for n in range(200))
+        push(redis_url, *names, queue="slow", target=None if own else HANGS)
 
         async def body() -> None:
             async with scene(redis_url, 8, 2) as work:
                 await work.soon(lambda: len(work.calls.open) == 2, "two are out")
-                await work.soon(lambda: rests(work) is not None, "the queue rests")
+                await work.soon(lambda: rests(work), "the endpoint rests")
                 push(redis_url, *(f"works-{n}" for n in range(30)), queue="q", target=WORKS)
                 await work.soon(lambda: len(work.history()) == 30, "the others are served")
                 info: Any = service.queue(ENVIRONMENT, "slow")
                 assert (info.running, info.waiting) == (2, 198)
                 assert info.breaker_state is None
 
-        def rests(work: Scene) -> object:
-            return work.service.queue(ENVIRONMENT, "slow").rests_until
+        def rests(work: Scene) -> bool:
+            return [each.url for each in work.service.endpoints(ENVIRONMENT, "slow")] == [HANGS]
 
         run(body())
 

@@ -19,11 +19,11 @@ import redis
 
 from lambdaqueue import keys
 from lambdaqueue.administration import Administration
+from lambdaqueue.claims import Seals
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect_async
 from lambdaqueue.embedded import EmbeddedRedis
 from lambdaqueue.errors import SecretUnreadable, StorageFull, StorageUnavailable
-from lambdaqueue.job import Seals
 from lambdaqueue.outcome import Answer, ErrorClass
 from lambdaqueue.service import open_service
 from lambdaqueue.signing import Secret

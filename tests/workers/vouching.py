@@ -11,12 +11,12 @@ import redis
 
 from lambdaqueue import keys
 from lambdaqueue.administration import Administration
+from lambdaqueue.claims import Claim, Seals
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect_async
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import SecretUnreadable
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Claim, Seals
 from lambdaqueue.outcome import Answer
 from lambdaqueue.retry import DEFAULT_POLICY
 from lambdaqueue.signing import Secret

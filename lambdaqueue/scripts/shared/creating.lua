@@ -26,7 +26,7 @@ local function new_id(q, now)
   return base36(mint.ms, 9) .. base36(mint.n, 4) .. q.env
 end
 
-before_close[#before_close + 1] = function()
+before_admit[#before_admit + 1] = function()
   if mint then redis.call('HSET', SEQ, 'ms', mint.ms, 'n', mint.n) end
 end
 

@@ -3,11 +3,7 @@
 
 local function parse_entry(rq_id) return rq_id:match('^(%w+)_(%d+)$') end
 
-local function fetch_job(id)
-  local stored, job = redis.call('HGETALL', job_key(id)), {}
-  for i = 1, #stored, 2 do job[stored[i]] = stored[i + 1] end
-  return job
-end
+local function fetch_job(id) return fetch_all(job_key(id)) end
 
 -- An entry that was popped gives its place in the window free. Returns its queue, or nil where
 -- nothing tells which that was. A live entry's job knows; a tombstone's RQ job does.

@@ -12,7 +12,7 @@ local function execute(q, service_job, want, exclusive, now)
   if refused then
     local job = fetch_job(id)
     withdraw(q, id, job)
-    finish(q, id, job, { state = 'FAILED',
+    endings().finish(q, id, job, { state = 'FAILED',
       error = 'exclusive_lock: another execution of the job is unfinished' }, now)
   end
   return id

@@ -68,15 +68,15 @@ end
 -- if that is why nothing goes, and how much room is left.
 local function admit_held(q, room, now)
   local held = fetch(job_key(q.hold), 'state', 'due', 'priority', 'suspect', 'admission', 'flow',
-    'staged')
+    'staged', 'aside')
   if not held.state then
     q.hold = ''
     return nil, room
   end
-  if held.admission or held.state == 'RUNNING' then return nil, 0 end
+  if held.admission or held.aside or held.state == 'RUNNING' then return nil, 0 end
   if tonumber(held.due) > now then return tonumber(held.due), 0 end
   if held.flow and not held.staged then
-    local later = stage_first(q, open_lane(q, held.flow), q.hold, held, now)
+    local later = lanes().stage_first(q, lanes().open(q, held.flow), q.hold, held, now)
     if later then return later < math.huge and later or nil, 0 end
   end
   redis.call('ZREM', q.waiting .. level_of(held), q.hold)
@@ -100,11 +100,11 @@ local function sooner(one, other) return one and other and math.min(one, other) 
 
 -- When the queue must be looked at again; nil where whoever frees room does it.
 local function admit_due(q, now)
-  if q.paused or q.levels == '' and q.backlog + (q.counts.backlog or 0) <= 0 then return nil end
+  if q.levels == '' and not has_backlog(q) then return nil end
   local allowed, later = allowance(q, now)
   local room, soonest = math.min(room_in(q), allowed), nil
   if room <= 0 then return later end
-  local staging = stage_lanes(q, now)
+  local staging = has_backlog(q) and lanes().stage_all(q, now) or nil
   if q.hold ~= '' then
     soonest, room = admit_held(q, room, now)
     if room <= 0 then return sooner(soonest, staging) end
@@ -117,7 +117,11 @@ end
 
 local function admit(q, now)
   q.stirred = false
-  local again = admit_due(q, now)
+  local again
+  if not q.paused then
+    local looking = in_trouble(q) and endpoints().look_round(q, now) or nil
+    again = sooner(admit_due(q, now), looking)
+  end
   if not again then return redis.call('ZREM', WAKE, q.ref) end
   local head = redis.call('ZRANGE', WAKE, 0, 0, 'WITHSCORES')
   redis.call('ZADD', WAKE, again, q.ref)
@@ -128,12 +132,11 @@ end
 
 -- The last act of every script that changes jobs.
 local function settle_queues(now)
-  for _, act in ipairs(before_close) do act(now) end
+  for _, act in ipairs(before_admit) do act(now) end
+  if #doomed > 0 then redis.call('DEL', unpack(doomed)) end
   for _, q in ipairs(order) do
     if q.stirred then admit(q, now) end
   end
-  for _, q in ipairs(order) do
-    for _, lane in pairs(q.lanes) do close_lane(q, lane, now) end
-  end
+  for _, act in ipairs(at_close) do act(now) end
   close_queues()
 end

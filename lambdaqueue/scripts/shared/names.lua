@@ -13,6 +13,8 @@ local function schedule_runs_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:sched
 local function held_key(worker) return 'lq:held:' .. worker end
 local function flow_key(q, flow) return 'lq:' .. q.env .. ':flow:' .. q.name .. ':' .. flow end
 local function backlog_key(q, flow) return 'lq:' .. q.env .. ':backlog:' .. q.name .. ':' .. flow end
+local function endpoint_key(q, digest) return 'lq:' .. q.env .. ':endpoint:' .. q.name .. ':' .. digest end
+local function aside_key(q, digest) return 'lq:' .. q.env .. ':aside:' .. q.name .. ':' .. digest end
 local function awaiting_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:awaiting:')) end
 local function unfinished_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:unfinished:')) end
 local function last_success_key(ref) return (ref:gsub('^([^:]+):', 'lq:%1:last_success:')) end
@@ -25,5 +27,12 @@ local function fetch(key, ...)
   for i, name in ipairs({...}) do
     if values[i] then fields[name] = values[i] end
   end
+  return fields
+end
+
+-- HGETALL: cheaper than HMGET where most of what may be there isn't.
+local function fetch_all(key)
+  local stored, fields = redis.call('HGETALL', key), {}
+  for i = 1, #stored, 2 do fields[stored[i]] = stored[i + 1] end
   return fields
 end

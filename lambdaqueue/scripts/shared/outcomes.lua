@@ -3,9 +3,9 @@
 -- An outcome: id, kind ('completed' | 'retry' | 'failed' | 'released' | 'unsent'), delay, error, log,
 -- result, body, max, and of an execution `final`.
 local function end_with(q, job, outcome, state, error, now)
-  record(q, outcome.id, job, { state = state, error = error, log = outcome.log,
+  endings().record(q, outcome.id, job, { state = state, error = error, log = outcome.log,
     result = outcome.result, body = outcome.body, max = outcome.max, final = outcome.final }, now)
-  if job.next_version then promote(q, outcome.id, job) else forget(q, outcome.id, job) end
+  if job.next_version then endings().promote(q, outcome.id, job) else endings().forget(q, outcome.id, job) end
 end
 
 -- It goes on: as a retry, or handed back by a worker that stops.

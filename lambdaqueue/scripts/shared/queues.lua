@@ -2,7 +2,7 @@
 
 local SMALLEST_WINDOW, FIRST_WINDOW, LARGEST_WINDOW = 4, 16, 512
 local touched, order = {}, {}
-local before_close = {}  -- what other pieces still have to write
+local before_admit, at_close = {}, {}  -- what other pieces still have to write: functions of now
 
 -- What its owner allows: attempts at once; a rate as `<ms between two> <most at once>`; and whether
 -- jobs go one after the other, a failed one before those behind it.
@@ -18,7 +18,6 @@ local function set_limits(q, stored)
     ordered = stored.flow_ordered == '1' }
   local every, most = (stored.flow_rate or ''):match('^(%S+) (%d+)$')
   q.flow.interval, q.flow.burst = tonumber(every), tonumber(most)
-  q.opened, q.rest, q.judged = tonumber(stored.opened or 0), tonumber(stored.rest), stored.judged
 end
 
 local function open_queue(ref)
@@ -27,10 +26,7 @@ local function open_queue(ref)
   local env, name = ref:match('^([^:]+):(.+)$')
   local prefix = 'lq:' .. env .. ':'
   local key = prefix .. 'queue:' .. name
-  local stored = fetch(key, 'created', 'paused', 'levels', 'window',
-    'history_limit', 'failed_limit', 'target', 'settings', 'secret', 'error', 'running',
-    'concurrency', 'rate', 'tat', 'ordered', 'hold', 'on_success', 'on_failure',
-    'breaker', 'opened', 'judged', 'rest', 'flow_concurrency', 'flow_rate', 'flow_ordered', 'backlog')
+  local stored = fetch_all(key)
   local in_line = redis.call('HMGET', IN_LINE, ref, ref .. '|s')
   q = {
     ref = ref, env = env, name = name, key = key,
@@ -51,6 +47,9 @@ local function open_queue(ref)
     flows = prefix .. 'flows:' .. name,
     backlog = tonumber(stored.backlog or 0),
     lanes = {},
+    resting = prefix .. 'resting:' .. name,
+    troubled = tonumber(stored.troubled or 0),
+    endpoints = {},
     keys = prefix .. 'keys:' .. name,
     waiting = prefix .. 'waiting:' .. name .. ':',
     history = prefix .. 'history:' .. name .. ':',
@@ -102,6 +101,11 @@ local function wait_in_queue(q, id, level, due)
   end
   q.stirred = true
 end
+
+local doomed = {}
+
+-- Delete a key when the run closes.
+local function doom(key) doomed[#doomed + 1] = key end
 
 local function close_queues()
   for _, q in ipairs(order) do

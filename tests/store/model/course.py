@@ -18,6 +18,7 @@ class Course:
 
     callback: str | None = None
     tokens: tuple[str, ...] = ()
+    """Those that count no more: a digest, with `=` and how it ended the attempt, if it did."""
     ttl: int | None = None
     beat: int | None = None
     awaiting: int | None = None
@@ -29,16 +30,20 @@ class Course:
     rate: tuple[int, ...] = ()
     """When the heartbeats of the last second came, the newest first."""
     progress: str | None = None
-    closed: str | None = None
     failed: int | None = None
     astray: bool = False
     """The clock was set back since its deadline was worked out."""
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The digests of its tokens, the newest last."""
+        """Its tokens as they are remembered, the newest last."""
         all_ = self.tokens if self.callback is None else (*self.tokens, self.callback)
         return all_[-MOST_TOKENS:]
+
+    @property
+    def closed(self) -> dict[str, str]:
+        """By the digests of its tokens, the newest last, how each ended its attempt, or ""."""
+        return {digest: how for digest, _, how in (each.partition("=") for each in self.known)}
 
     @property
     def silence_ends(self) -> int:
@@ -67,9 +72,12 @@ class Course:
         """What it is when an attempt with another token begins."""
         return Course(digest, self.known, *terms, called=attempt)
 
-    def over(self) -> Course:
-        """What is left of it when the attempt is over and another may follow."""
-        return Course(None, self.known, self.ttl, self.beat)
+    def over(self, how: str = "") -> Course:
+        """What is left of it when the attempt was ended in that way and another may follow."""
+        left = Course(None, self.known, self.ttl, self.beat)
+        if how and self.callback is not None:
+            left.tokens = (*self.known[:-1], f"{self.callback}={how}")
+        return left
 
     def stored(self) -> dict[str, object]:
         """The fields of the job's hash that tell of it; None stands for one that is absent."""
@@ -86,7 +94,6 @@ class Course:
             "called": self.called,
             "rate": _paced(self.rate) or None,
             "progress": self.progress,
-            "closed": self.closed,
             "failed": self.failed,
         }
 

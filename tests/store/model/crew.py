@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from lambdaqueue.attempt_log import Attempt, extend_log, read_log
 from lambdaqueue.attempts import AttemptStore, Kind, Settlement
 from lambdaqueue.callback_tokens import CallbackToken
+from lambdaqueue.claims import Claim
 from lambdaqueue.errors import WorkerDeclaredDead
-from lambdaqueue.job import Claim
 from tests.store.model.records import Settled
 from tests.store.model.stage import Actor, Stage
 from tests.store.world import at_once

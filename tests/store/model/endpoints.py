@@ -165,26 +165,29 @@ class Endpoints(Crew):
         return job is not None and job.course.callback == token.digest
 
     def _said(self, token: CallbackToken) -> str | None:
-        """The digest of the final callback by which this token, the newest, ended its attempt."""
+        """The digest of the final callback by which this token ended its attempt."""
         ended, job = self._ended(token), self.model.jobs.get(token.execution)
-        if ended is not None and ended.tokens[-1:] == (token.digest,):
-            return ended.final.digest if ended.final else None
-        if job is not None and job.course.known[-1:] == (token.digest,):
-            return job.course.closed
-        return None
+        if ended is not None and ended.final and _is_newest(token, ended.tokens):
+            return ended.final.digest
+        closed = {} if job is None else job.course.closed
+        return closed.get(token.digest) or (ended.tokens.get(token.digest) if ended else None)
 
     def _ended(self, token: CallbackToken) -> Job | None:
         return HistoryStore(self.client).newest(environment_of(token.execution), token.execution)
 
     def _is_over(self, token: CallbackToken, error: Exception) -> None:
         job, ended = self.model.jobs.get(token.execution), self._ended(token)
-        known = (job.course.known if job else ()) + (ended.tokens if ended else ())
+        known = {**(job.course.closed if job else {}), **(ended.tokens if ended else {})}
         if token.digest not in known:
             assert isinstance(error, NotFound), repr(error)
             return
         status = "REPLACED"
-        if ended is not None and ended.tokens[-1:] == (token.digest,):
+        if ended is not None and _is_newest(token, ended.tokens):
             status = ended.execution_status.upper()
-        elif job is not None and job.course.known[-1:] == (token.digest,):
-            status = "TIMEOUT" if job.course.closed == "-" else "FAIL"
+        elif job is not None and _is_newest(token, job.course.closed):
+            status = "TIMEOUT" if job.course.closed[token.digest] == "-" else "FAIL"
         assert str(error).endswith(f" {status}"), f"{error!r}, not {status}"
+
+
+def _is_newest(token: CallbackToken, known: Mapping[str, str]) -> bool:
+    return list(known)[-1:] == [token.digest]

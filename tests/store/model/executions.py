@@ -107,8 +107,7 @@ class ExecutionReference(Reference):
                 self.left[names] = how.left
         self.apply(job, how.outcome, now)
         if goes_on and not job.next:
-            job.course = job.course.over()
-            job.course.closed = how.digest or "-"
+            job.course = job.course.over(how.digest or "-")
         return b"ended"
 
     def _may_end(self, job: Job, how: Concluded, now: int) -> bool:

@@ -13,11 +13,11 @@ from lambdaqueue import attempts
 from lambdaqueue.attempts import AttemptStore
 from lambdaqueue.callback_tokens import CallbackToken
 from lambdaqueue.callbacks import Callbacks
+from lambdaqueue.claims import Claim
 from lambdaqueue.connection import Redis
 from lambdaqueue.endings import Ending
 from lambdaqueue.executing import Executions
 from lambdaqueue.executions import ExecutionStore
-from lambdaqueue.job import Claim
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.schedule import Round
 from lambdaqueue.schedules import ScheduleStore
