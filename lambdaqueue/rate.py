@@ -12,6 +12,9 @@ from lambdaqueue.errors import InvalidRequest, Issue
 __all__ = ["MAX_CONCURRENCY", "Breaker", "FlowLimits", "Rate"]
 
 MAX_CONCURRENCY = 100_000
+
+LEAST_RATIO = 0.001
+"""A breaker's: less than one failure in a thousand attempts is no trouble."""
 BOUNDS: Mapping[str, tuple[int, int]] = {
     "limit": (1, 1_000_000),
     "period": (1, 86_400_000),
@@ -135,8 +138,9 @@ class Breaker:
             if name not in value:
                 issues.append(Issue((name,), "required", "is required"))
         ratio = value.get("ratio", 1)
-        if type(ratio) not in (int, float) or not 0 < ratio <= 1:
-            issues.append(Issue(("ratio",), "out_of_range", "must be above 0 and at most 1"))
+        if type(ratio) not in (int, float) or not LEAST_RATIO <= ratio <= 1:
+            message = f"must be a number from {LEAST_RATIO} to 1"
+            issues.append(Issue(("ratio",), "out_of_range", message))
         issues += _whole("window", value.get("window", 1_000), (1_000, 3_600_000))
         if issues:
             raise InvalidRequest(issues)

@@ -205,10 +205,15 @@ class JobStore:
         return self._places(keys.backlog(environment, queue, flow), start, count)
 
     def resting(self, environment: str, queue: str) -> list[str]:
-        """Return the digests of a queue's endpoints in trouble, sorted."""
+        """Return the digests of a queue's endpoints that have jobs set aside, sorted."""
         with translated():
             found: Any = self._client.zrange(keys.resting(environment, queue), 0, -1)
-        return sorted(digest.decode() for digest in found)
+            digests = sorted(digest.decode() for digest in found)
+            pipeline = self._client.pipeline(transaction=False)
+            for digest in digests:
+                pipeline.zcard(keys.aside(environment, queue, digest))
+            counts = pipeline.execute()
+        return [digest for digest, count in zip(digests, counts, strict=True) if count]
 
     def aside(
         self, environment: str, queue: str, endpoint: str, start: int, count: int

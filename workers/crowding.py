@@ -14,8 +14,7 @@ from lambdaqueue.outcome import Answer
 __all__ = ["Crowding"]
 
 SOON, LATER = 50, 500
-"""ms for which an endpoint rests whose host has no place, because the other jobs find none either:
-where the host answers, and where it hangs."""
+"""ms until a job is claimed again whose host had no place: where that answers, where it hangs."""
 
 MANY = 20
 """Slots from which on some are kept for others."""
@@ -64,9 +63,14 @@ class Crowding:
         self._answered[_host(claim.target or "")] = time.monotonic()
 
     def put_off(self, claim: Claim) -> Settlement:
-        """Return what gives a job back for a while whose host has no place; no retry is used."""
-        rest = SOON if self._is_lively(_host(claim.target or "")) else LATER
-        return Settlement(claim, Kind.UNSENT, log=claim.attempts_log.decode(), asked=rest)
+        """Return what gives a job back for a while whose host has no place; no retry is used.
+
+        Where the host hangs, its endpoint rests: the other jobs would find no place either.
+        """
+        lively = self._is_lively(_host(claim.target or ""))
+        delay, rest = (SOON, None) if lively else (LATER, LATER)
+        log = claim.attempts_log.decode()
+        return Settlement(claim, Kind.UNSENT, delay=delay, log=log, asked=rest)
 
     def _is_lively(self, host: str) -> bool:
         return time.monotonic() - self._answered.get(host, -LIVELY) < LIVELY

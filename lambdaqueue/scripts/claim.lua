@@ -97,7 +97,7 @@ local function consider(rq_id)
     and (q.paused or (job.suspect and me.suspect) or not may_start_within(q, id, job, now))
   local may_go = live and not expired and not must_wait
   local endpoint = may_go and in_trouble(q) and endpoints().open(q, id)
-  local rests = endpoint and endpoints().must_rest(endpoint, now)
+  local rests = endpoint and endpoints().must_rest(q, endpoint, now)
   if may_go and not rests then return start(q, id, job, rq_id, endpoint) end
   if not stock then doom(rq_job_key(rq_id)) end
   if rests then endpoints().set_aside(q, endpoint, id, job, now)

@@ -26,11 +26,14 @@ found_queue(q, now)
 for i = 7, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', q.key, ARGV[i])
   else redis.call('HSET', q.key, ARGV[i], ARGV[i + 1]) end
+  if ARGV[i] == 'target' and q.target and q.target ~= ARGV[i + 1] and in_trouble(q) then
+    endpoints().release(q, q.target, now)
+  end
   if ARGV[i] == 'paused' then q.paused = ARGV[i + 1] == '1' end
 end
 set_limits(q, fetch(q.key, 'concurrency', 'rate', 'ordered', 'breaker', 'flow_concurrency', 'flow_rate',
   'flow_ordered'))
-if not q.breaker and in_trouble(q) then endpoints().close_all(q, now) end
+if not q.breaker and in_trouble(q) then endpoints().look_at_all(q) end
 -- Lanes that were blocked may go now.
 for i = 7, #ARGV, 2 do
   if ARGV[i]:sub(1, 5) == 'flow_' then

@@ -9,7 +9,11 @@
 redis.call('ZREM', READY, '')
 local now, q, wanted, deleted = clock(ARGV[1]), open_queue(ARGV[2]), ARGV[3], 0
 
+local seen = {}
+
 local function purge(id)
+  if seen[id] then return end
+  seen[id] = true
   local job = fetch_job(id)
   if not job.state or job.state == 'RUNNING' or job.queue ~= q.name then return end
   if wanted ~= '' and job.state ~= wanted then return end

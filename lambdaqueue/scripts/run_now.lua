@@ -12,10 +12,10 @@ local id, job, q = find_job(ARGV[2])
 if not id then return {'absent'} end
 if job.state == 'RUNNING' then return {'running'} end
 
--- What is set aside was due already, and waits for its endpoint.
-if tonumber(job.due) > now and not job.aside then
+if tonumber(job.due) > now then
   redis.call('HSET', job_key(id), 'due', now)
-  if not is_ready(job) then wait(q, id, level_of(job), now, not job.staged and job.flow or nil) end
+  -- What is set aside waits for its endpoint; it was due by an earlier clock.
+  if not is_ready(job) and not job.aside then wait(q, id, level_of(job), now, not job.staged and job.flow or nil) end
 end
 local answer = describe(q, id, 'due')
 settle_queues(now)

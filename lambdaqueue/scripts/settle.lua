@@ -41,12 +41,13 @@ local TROUBLE = { timeout = true, connect = true, dns = true, tls = true, bad_re
 
 local function hear_endpoint(q, outcome)
   local kind, endpoint = outcome.kind, endpoints().open(q, outcome.id)
+  local attempt = outcome.id .. ' ' .. outcome.token
   if q.breaker and (kind == 'retry' or kind == 'failed') then
     local class = outcome.error:match('^[%w_]+') or ''
     local fine = not TROUBLE[class] and not class:match('^http_5') and class ~= 'http_429'
-    endpoints().judge(q, endpoint, fine, now)
+    endpoints().judge(q, endpoint, attempt, fine, now)
   elseif q.breaker and (kind == 'completed' or kind == 'started') then
-    endpoints().judge(q, endpoint, true, now)
+    endpoints().judge(q, endpoint, attempt, true, now)
   end
   if outcome.asked then endpoints().rest_as_asked(q, endpoint, outcome.asked, now) end
 end

@@ -1,4 +1,4 @@
-"""Queues that rest: because too many of their attempts fail, or because their endpoint asks."""
+"""Endpoints that rest: because too many of their attempts fail, or because they ask for it."""
 
 from __future__ import annotations
 
@@ -103,9 +103,28 @@ class TestOpening:
         set_up(world, breaker=Breaker(ratio, 60_000))
         push_many(world, 20)
         worker = world.worker()
+        fail(worker, 1)
         succeed(worker, good)
-        fail(worker, bad)
+        fail(worker, bad - 1)
         assert (take(worker) == []) is opens
+
+    def test_a_success_does_not_open_it(self, world: World) -> None:
+        set_up(world, breaker=Breaker(0.2, 60_000))
+        push_many(world, 20)
+        worker = world.worker()
+        fail(worker, 2)
+        succeed(worker, 8)
+        assert opened(world) == 0
+
+    def test_what_went_well_before_the_first_failure_is_not_counted(self, world: World) -> None:
+        set_up(world, breaker=Breaker(0.5, 60_000))
+        push_many(world, 40)
+        worker = world.worker()
+        succeed(worker, 20)
+        fail(worker, 9)
+        assert opened(world) == 0
+        fail(worker, 1)
+        assert opened(world) == 1
 
     @pytest.mark.parametrize("error", FAULTS)
     @pytest.mark.parametrize("kind", [Kind.RETRY, Kind.FAILED])
@@ -132,7 +151,7 @@ class TestOpening:
         worker = world.worker()
         for _ in range(20):
             worker.settle(worker.claim_one(), kind)
-        assert "judged" not in world.snapshot().hashes["lq:1:queue:mail"]
+        assert not [name for name in world.snapshot().hashes if ":endpoint:" in name]
 
     def test_what_is_old_does_not_count(self, world: World) -> None:
         set_up(world, breaker=Breaker(0.5, 5_000))
@@ -261,13 +280,13 @@ class TestHalfOpen:
         assert world.scripts.run("invoke", [], *arguments)[0] == b"registered"
         worker.settle(claim, Kind.STARTED)
         push_many(world, 20)
-        fail(worker, 9)
+        fail(worker, 10)
         assert opened(world) == 1
         go_on(world, 10_000)
         assert len(take(worker)) == 1
         check(world)
 
-    def test_with_flow_keys_and_order(self, world: World) -> None:
+    def test_with_flow_keys(self, world: World) -> None:
         set_up(world, flow=FlowLimits(concurrency=1), breaker=Breaker(0.5, 60_000))
         for n in range(30):
             push(world, f"f{n % 3}")
@@ -313,7 +332,7 @@ class TestSettings:
 
 
 class TestAsked:
-    """429 and 503 with Retry-After: the queue's endpoint wants to be left alone."""
+    """429 and 503 with Retry-After: the endpoint wants to be left alone."""
 
     def ask(self, world: World, *asked: int) -> Hand:
         push_many(world, 20)

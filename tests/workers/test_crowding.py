@@ -89,14 +89,15 @@ class TestCounts:
         assert crowding.enter(claim(other or None)) is not same
 
     @pytest.mark.parametrize(
-        ("answer", "rest"), [(Answer(status=200), SOON), (Answer(failure="timeout"), LATER)]
+        ("answer", "delay", "rest"),
+        [(Answer(status=200), SOON, None), (Answer(failure="timeout"), LATER, LATER)],
     )
-    def test_what_is_put_off(self, answer: Answer, rest: int) -> None:
-        """No attempt was made; an endpoint that hangs rests a while, one that is busy less."""
+    def test_what_is_put_off(self, answer: Answer, delay: int, rest: int | None) -> None:
+        """No attempt was made; an endpoint that hangs rests a while."""
         crowding = Crowding(10, 1)
         crowding.hear(claim(HANGS), answer)
         put_off = crowding.put_off(claim(HANGS))
-        assert (put_off.kind, put_off.delay, put_off.error) == (Kind.UNSENT, 0, "")
+        assert (put_off.kind, put_off.delay, put_off.error) == (Kind.UNSENT, delay, "")
         assert (put_off.asked, put_off.log) == (rest, "[]")
 
     @pytest.mark.parametrize(

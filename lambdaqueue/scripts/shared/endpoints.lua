@@ -25,12 +25,12 @@ local function endpoints()
     local e = q.endpoints[digest]
     if e then return e end
     local key = endpoint_key(q, digest)
-    local stored = fetch(key, 'rest', 'opened', 'judged', 'probe', 'pace')
+    local stored = fetch(key, 'rest', 'opened', 'judged', 'probe', 'pace', 'idle')
     e = {
       digest = digest, key = key, aside = aside_key(q, digest), url = url,
       rest = tonumber(stored.rest), opened = tonumber(stored.opened or 0),
       judged = stored.judged or '', probe = stored.probe or '',
-      pace = tonumber(stored.pace or FIRST_BACK),
+      pace = tonumber(stored.pace or FIRST_BACK), idle = tonumber(stored.idle or nil),
       look_at = tonumber(redis.call('ZSCORE', q.resting, digest) or nil),
     }
     q.endpoints[digest] = e
@@ -79,25 +79,32 @@ local function endpoints()
     look_at(q, e, now)
   end
 
-  -- `ok`: the endpoint did its part; what it thinks of one job (4xx) is no fault of its own.
-  local function judge(q, e, ok, now)
+  -- `ok`: the endpoint did its part; what it thinks of one job (4xx) is no fault of its own. While it's
+  -- half-open the probe alone is judged: others were out before.
+  local function judge(q, e, attempt, ok, now)
     if e.opened > 0 then
-      if rests_until(e, now) then return end
+      if rests_until(e, now) or e.probe ~= attempt then return end
       if ok then return close_breaker(q, e, now) end
       return open_breaker(q, e, now)
     end
     local since, good, bad = e.judged:match('^(%d+) (%d+) (%d+)$')
-    since, good, bad = tonumber(since or now), tonumber(good or 0), tonumber(bad or 0)
-    if now - since > q.breaker.window or now < since then since, good, bad = now, 0, 0 end
+    since, good, bad = tonumber(since or 0), tonumber(good), tonumber(bad)
+    local of_namesake = since < q.created and q.created <= now
+    if now - since > q.breaker.window or now < since or of_namesake then
+      if ok then return end  -- a window begins with a failure: what is in order costs nothing
+      since, good, bad = now, 0, 0
+    end
     if ok then good = good + 1 else bad = bad + 1 end
     e.judged, e.changed = int(since) .. ' ' .. good .. ' ' .. bad, true
-    if good + bad >= LEAST and bad / (good + bad) >= q.breaker.ratio then open_breaker(q, e, now) end
+    if ok or good + bad < LEAST then return end
+    if bad / (good + bad) >= q.breaker.ratio then open_breaker(q, e, now) end
   end
 
   -- 429 or 503 with Retry-After: the other jobs would only hear the same.
   local function rest_as_asked(q, e, asked, now)
     local till = now + math.min(asked, LONGEST_ASKED)
-    if not e.rest or till > e.rest then rest(q, e, till) end
+    local resting = rests_until(e, now)
+    if not resting or till > resting then rest(q, e, till) end
   end
 
   -- A probe is out while its job has the token that it was claimed with, and no answer yet.
@@ -108,12 +115,13 @@ local function endpoints()
     return job.token == token and not job.awaiting
   end
 
-  local function must_rest(e, now)
+  local function must_rest(q, e, now)
+    if e.opened > 0 and not q.breaker then return false end
     return e.look_at ~= nil and (rests_until(e, now) ~= nil or e.opened > 0 and is_probed(e))
   end
 
   local function note_start(e, id, token)
-    if e.opened > 0 then e.probe, e.changed = id .. ' ' .. token, true end
+    if e.opened > 0 then e.probe, e.idle, e.changed = id .. ' ' .. token, nil, true end
   end
 
   local function set_aside(q, e, id, job, now)
@@ -126,25 +134,52 @@ local function endpoints()
     if e.look_at > again then look_at(q, e, again) end
   end
 
-  local function withdraw(q, id, job)
+  local function take_out(q, id, job)
     redis.call('ZREM', aside_key(q, job.aside), id)
     redis.call('HDEL', job_key(id), 'aside')
     job.aside = nil
   end
 
+  local function bring_one(q, e, id)
+    local job = fetch(job_key(id), 'due', 'priority', 'suspect', 'flow', 'expires', 'aside')
+    redis.call('ZREM', e.aside, id)
+    if job.aside ~= e.digest then return job end
+    redis.call('HDEL', job_key(id), 'aside')
+    wait(q, id, level_of(job), tonumber(job.due), job.flow)
+    return job
+  end
+
   -- Let up to `most` of its jobs come back; returns whether there were so many.
   local function bring_back(q, e, most)
     local ids = redis.call('ZRANGE', e.aside, 0, most - 1)
-    for _, id in ipairs(ids) do
-      local job = fetch(job_key(id), 'due', 'priority', 'suspect', 'flow')
-      redis.call('HDEL', job_key(id), 'aside')
-      wait(q, id, level_of(job), tonumber(job.due), job.flow)
-    end
-    if #ids > 0 then redis.call('ZREM', e.aside, unpack(ids)) end
+    for _, id in ipairs(ids) do bring_one(q, e, id) end
     return #ids == most
   end
 
+  -- What is held to go first, where that is aside here: none of the others could start.
+  local function foremost(q, e, id)
+    local hold = q.hold
+    if hold == '' and q.flow.ordered then
+      local flow = fetch(job_key(id), 'flow').flow
+      hold = flow and lanes().open(q, flow).hold or ''
+    end
+    return hold ~= '' and redis.call('ZSCORE', e.aside, hold) and hold or id
+  end
+
+  -- Those that are too old are no probes: they come back with the one that is. Returns whether there
+  -- was any.
+  local function bring_probe(q, e, now)
+    for _ = 1, MOST_BACK do
+      local id = redis.call('ZRANGE', e.aside, 0, 0)[1]
+      if not id then return false end
+      local job = bring_one(q, e, foremost(q, e, id))
+      if job.aside and tonumber(job.expires or now) >= now then return true end
+    end
+    return true
+  end
+
   local function look(q, e, now)
+    if e.opened > 0 and not q.breaker then close_breaker(q, e, now) end
     local till = rests_until(e, now)
     if till then return look_at(q, e, till) end
     if e.opened == 0 then
@@ -153,8 +188,17 @@ local function endpoints()
       return look_at(q, e, now + STEP)
     end
     -- Half-open.
-    local more = is_probed(e) and redis.call('EXISTS', e.aside) == 1 or bring_back(q, e, 1)
-    look_at(q, e, more and now + PROBING or math.huge)
+    if is_probed(e) and redis.call('EXISTS', e.aside) == 1 or bring_probe(q, e, now) then
+      return look_at(q, e, now + PROBING)
+    end
+    -- Nothing goes there any more: then it is forgotten, so that no dead one stays for ever.
+    if is_probed(e) then e.idle = nil
+    elseif not e.idle or e.idle > now then e.idle = now
+    elseif now - e.idle >= LONGEST_REST then
+      close_breaker(q, e, now)
+      return forget_trouble(q, e)
+    end
+    look_at(q, e, (e.idle or now) + LONGEST_REST)
   end
 
   -- Bring back what need not wait any longer. Returns when the next endpoint must be looked at.
@@ -169,12 +213,20 @@ local function endpoints()
     return head[2] and head[2] ~= 'inf' and tonumber(head[2]) or nil
   end
 
-  -- Without a breaker none is open.
-  local function close_all(q, now)
-    for _, digest in ipairs(redis.call('ZRANGE', q.resting, 0, -1)) do
-      local e = open_at(q, digest)
-      if e.opened > 0 then close_breaker(q, e, now) end
-    end
+  -- Its jobs may be for another one now.
+  local function release(q, url, now)
+    url = url:match('^[^?#]*')
+    local e = open_at(q, redis.sha1hex(url):sub(1, 16), url)
+    if not e.look_at then return end
+    if e.opened > 0 then return close_breaker(q, e, now) end
+    e.rest = nil
+    look_at(q, e, now)
+  end
+
+  -- Without a breaker none is open: what follows is done by looking at them.
+  local function look_at_all(q)
+    redis.call('ZUNIONSTORE', q.resting, 1, q.resting, 'WEIGHTS', 0)
+    q.stirred = true
   end
 
   local function forget_all(q)
@@ -187,7 +239,8 @@ local function endpoints()
   -- Written once, when the run closes. What counts for a while only is kept for so long.
   local function close(q, e, now)
     local fields = { url = e.url, judged = e.judged, probe = e.probe, opened = int(e.opened),
-      rest = rests_until(e, now) and int(e.rest) or '', pace = e.pace > FIRST_BACK and e.pace or '' }
+      rest = rests_until(e, now) and int(e.rest) or '', idle = e.idle and int(e.idle) or '',
+      pace = e.pace > FIRST_BACK and e.pace or '' }
     for field, value in pairs(fields) do
       if value == '' or value == '0' then redis.call('HDEL', e.key, field)
       else redis.call('HSET', e.key, field, value) end
@@ -207,8 +260,8 @@ local function endpoints()
 
   endpoints_made = {
     open = open, judge = judge, rest_as_asked = rest_as_asked, must_rest = must_rest,
-    note_start = note_start, set_aside = set_aside, withdraw = withdraw, look_round = look_round,
-    close_all = close_all, forget_all = forget_all,
+    note_start = note_start, set_aside = set_aside, take_out = take_out, look_round = look_round,
+    look_at_all = look_at_all, release = release, forget_all = forget_all,
   }
   return endpoints_made
 end
@@ -216,8 +269,8 @@ end
 -- A job that waits leaves its place, wherever that is; an entry in the line is a tombstone then.
 local function withdraw(q, id, job)
   if is_ready(job) then redis.call('HDEL', job_key(id), 'admission')
-  elseif job.aside then endpoints().withdraw(q, id, job)
-  elseif job.flow and not job.staged then lanes().withdraw(q, id, job.flow)
+  elseif job.aside then endpoints().take_out(q, id, job)
+  elseif job.flow and not job.staged then lanes().take_out(q, id, job.flow)
   else redis.call('ZREM', q.waiting .. level_of(job), id) end
   unstage(q, id, job)
 end

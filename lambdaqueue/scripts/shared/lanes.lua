@@ -38,7 +38,7 @@ local function lanes()
     q.stirred = true
   end
 
-  local function wait(q, id, level, due, flow)
+  local function put(q, id, level, due, flow)
     local lane = open(q, flow)
     if redis.call('ZADD', lane.backlog, int(band_of(level) * BAND + due), id) == 1 then
       count(q, 'backlog', 1)
@@ -46,19 +46,19 @@ local function lanes()
     stir(q, lane)
   end
 
-  local function withdraw(q, id, flow)
+  local function take_out(q, id, flow)
     local lane = open(q, flow)
     count(q, 'backlog', -redis.call('ZREM', lane.backlog, id))
     stir(q, lane)
   end
 
-  local function unstage(q, flow)
+  local function give_place_back(q, flow)
     local lane = open(q, flow)
     lane.in_line = lane.in_line - 1
     stir(q, lane)
   end
 
-  local function count_running(q, flow, by)
+  local function note_running(q, flow, by)
     local lane = open(q, flow)
     lane.running = lane.running + by
     stir(q, lane)
@@ -159,7 +159,8 @@ local function lanes()
       if value == 0 or value == '' then redis.call('HDEL', lane.key, field)
       else redis.call('HSET', lane.key, field, value) end
     end
-    local idle = lane.in_line == 0 and lane.running == 0 and redis.call('EXISTS', lane.backlog) == 0
+    local idle = lane.in_line == 0 and lane.running == 0 and lane.hold == ''
+      and redis.call('EXISTS', lane.backlog) == 0
     if not idle then redis.call('PERSIST', lane.key)
     elseif lane.tat > now then redis.call('PEXPIRE', lane.key, int(math.ceil(lane.tat - now)))
     else redis.call('DEL', lane.key) end
@@ -172,8 +173,8 @@ local function lanes()
   end
 
   lanes_made = {
-    open = open, wait = wait, withdraw = withdraw, unstage = unstage, stage_all = stage_all,
-    count_running = count_running, stage_first = stage_first,
+    open = open, put = put, take_out = take_out, give_place_back = give_place_back, stage_all = stage_all,
+    note_running = note_running, stage_first = stage_first,
   }
   return lanes_made
 end
@@ -182,7 +183,7 @@ local function has_backlog(q) return q.backlog + (q.counts.backlog or 0) > 0 end
 
 -- Put a job among those that wait: in its lane, or in the queue.
 local function wait(q, id, level, due, flow)
-  if flow then return lanes().wait(q, id, level, due, flow) end
+  if flow then return lanes().put(q, id, level, due, flow) end
   wait_in_queue(q, id, level, due)
 end
 
@@ -191,12 +192,12 @@ local function unstage(q, id, job)
   if not job.staged then return end
   redis.call('HDEL', job_key(id), 'staged')
   job.staged = nil
-  lanes().unstage(q, job.flow)
+  lanes().give_place_back(q, job.flow)
 end
 
 local function count_running(q, job, by)
   count(q, 'running', by)
-  if job.flow then lanes().count_running(q, job.flow, by) end
+  if job.flow then lanes().note_running(q, job.flow, by) end
 end
 
 local function is_held_back(limited, id) return limited.hold ~= '' and limited.hold ~= id end
@@ -221,5 +222,5 @@ end
 local function release_hold(q, job, id)
   if q.hold == id then q.hold = '' end
   local lane = job.flow and lanes().open(q, job.flow)
-  if lane and lane.hold == id then lane.hold = '' end
+  if lane and lane.hold == id then lane.hold, lane.stirred, q.stirred = '', true, true end
 end

@@ -31,6 +31,7 @@ local function open_queue(ref)
   q = {
     ref = ref, env = env, name = name, key = key,
     known = stored.created ~= nil,
+    created = tonumber(stored.created or 0),
     paused = stored.paused == '1',
     target = stored.target,
     settings = stored.settings or '',
@@ -74,7 +75,7 @@ end
 -- Queues exist on demand: the first job or setting makes one.
 local function found_queue(q, now)
   if q.known then return end
-  q.known = true
+  q.known, q.created = true, now
   redis.call('HSET', q.key, 'created', now)
   redis.call('ZADD', q.queues, 0, q.name)
   redis.call('SADD', 'lq:environments', q.env)
