@@ -10,7 +10,7 @@ DEV    := $(VENV)/.installed-dev
 # More arguments for the command: make run ARGS="--port 8081", make test ARGS="tests/unit -x"
 ARGS ?=
 
-.PHONY: help run test faults check format bench wheel clean
+.PHONY: help run test faults check format bench docs wheel clean
 
 help:
 	@echo "make run     start LambdaQueue on a Redis of its own     (ARGS=\"--port 8081\")"
@@ -19,6 +19,7 @@ help:
 	@echo "make check   ruff, formatting, mypy --strict"
 	@echo "make format  let ruff format and mend what it can"
 	@echo "make bench   run the benchmarks                          (ARGS=...)"
+	@echo "make docs    build the API reference into build/docs"
 	@echo "make wheel   build the wheel into dist/"
 	@echo "make clean   remove $(VENV), caches and build products; data in .lambdaqueue stays"
 
@@ -42,6 +43,10 @@ format: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(DEV)
+	$(BIN)/python docs/reference build/docs
+	@echo "Open build/docs/index.html"
 
 wheel: $(DEV)
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

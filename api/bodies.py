@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from flask import request
@@ -13,20 +11,15 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from api.access import confirm_identity
 from lambdaqueue import strict_json
 from lambdaqueue.errors import UnreadableRequest
+from lambdaqueue.media_types import MEDIA_TYPE, is_json
 
 __all__ = [
-    "MEDIA_TYPE",
     "JsonBody",
     "content_type",
-    "is_json",
     "read_body",
     "read_object",
     "read_optional_object",
 ]
-
-TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-MEDIA_TYPE = re.compile(rf"(?=.{{3,255}}\Z){TOKEN}/{TOKEN}(?:[ \t]*;[\t -~]*)?")
-"""type/subtype with whatever parameters, printable ASCII (RFC 9110, section 8.3.1)."""
 
 
 class JsonBody(NamedTuple):
@@ -81,13 +74,6 @@ def content_type() -> str:
     if not MEDIA_TYPE.fullmatch(given):
         raise UnsupportedMediaType("A Content-Type like application/json is needed.")
     return str(given)
-
-
-@lru_cache(maxsize=256)
-def is_json(media_type: str) -> bool:
-    """True for application/json and everything that ends in +json."""
-    name = media_type.partition(";")[0].strip().lower()
-    return name == "application/json" or name.endswith("+json")
 
 
 def _chunks(wanted: int) -> Iterator[bytes]:

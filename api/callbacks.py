@@ -9,13 +9,14 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotAcceptable
 
 from api.answers import answer
-from api.bodies import MEDIA_TYPE, content_type, read_body
+from api.bodies import content_type, read_body
 from api.current import parts
 from api.schemas import loaded
 from api.service_schemas import CallbackSchema
 from lambdaqueue import strict_json
 from lambdaqueue.errors import InvalidRequest, Issue, UnreadableRequest
 from lambdaqueue.execution import Final
+from lambdaqueue.media_types import MEDIA_TYPE
 
 __all__ = ["blueprint"]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app
 
-from api import current, render
+from api import current
 from api.access import needs
 from api.answers import answer, confidential, read_query
 from api.bodies import read_object, read_optional_object
 from api.current import actor, administration
 from api.schemas import AuditQuery, EnvironmentSchema, RotationSchema, loaded
 from lambdaqueue.identity import Scope
+from lambdaqueue.rendering import render
 
 __all__ = ["blueprint"]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from api import service_render
 from api.access import needs
 from api.answers import answer
 from api.current import environment, executions
 from api.idempotency import Reply, once, read_idempotency
-from api.service_paths import check_names
 from api.service_searches import read_execution_search
 from lambdaqueue.executing import Execution
 from lambdaqueue.identity import Scope
+from lambdaqueue.rendering import service_render
+from lambdaqueue.rendering.service_paths import check_names
 
 __all__ = ["blueprint"]
 

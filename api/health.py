@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from api import render
 from api.answers import answer
 from api.current import parts
 from lambdaqueue import __version__, strict_json
 from lambdaqueue.commands import Readiness
 from lambdaqueue.errors import ConfigurationError, StorageUnavailable
+from lambdaqueue.rendering import render
 
 __all__ = ["blueprint"]
 

@@ -9,19 +9,19 @@ from itertools import chain
 
 from flask import Blueprint, Response, current_app, g
 
-from api import render
 from api.access import needs
 from api.answers import answer, read_query
 from api.bodies import read_optional_object
 from api.current import actor, environment, replaying, service
 from api.history_schemas import ExportQuery, HistoryQuery, ReplaySchema, ReplaysSchema
 from api.idempotency import Reply, once, read_idempotency
-from api.paths import check_queue_name
 from api.schemas import loaded
 from lambdaqueue.commands import HistoryFilter
 from lambdaqueue.errors import LambdaQueueError
 from lambdaqueue.identity import Scope
 from lambdaqueue.job import Job, State
+from lambdaqueue.rendering import render
+from lambdaqueue.rendering.paths import check_queue_name
 from lambdaqueue.replaying import ReplayOrder
 
 __all__ = ["blueprint"]

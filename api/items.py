@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app
 
-from api import render
 from api.access import confirm_identity, needs
 from api.answers import answer, read_query
 from api.bodies import content_type, read_body, read_object
 from api.current import environment, service, waiters
 from api.idempotency import read_idempotency
-from api.paths import check_queue_name
 from api.pushes import HEADERS, read_batch, read_change, read_push
 from api.schemas import ItemQuery, ItemsQuery
 from lambdaqueue.commands import Change
 from lambdaqueue.identity import Scope
 from lambdaqueue.job import Place
+from lambdaqueue.rendering import render
+from lambdaqueue.rendering.paths import check_queue_name
 
 __all__ = ["blueprint"]
 

@@ -7,9 +7,9 @@ from typing import Any
 from marshmallow import ValidationError
 
 from api.current import parts
-from api.paths import check_queue_name, check_schedule_key
 from api.rules import Choice, Parsed, Text, broken
 from lambdaqueue.errors import InvalidRequest, Issue
+from lambdaqueue.rendering.paths import check_queue_name, check_schedule_key
 
 __all__ = ["QueueName", "ScheduleKey", "Validation"]
 

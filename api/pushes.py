@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from flask import request
 
-from api.bodies import is_json
 from api.current import Parts, parts
 from api.option_headers import OptionHeaders, Written, given_headers
 from api.schemas import BatchSchema, ChangeSchema, ItemSchema, field_loaded, loaded
@@ -20,6 +19,7 @@ from lambdaqueue import strict_json
 from lambdaqueue.commands import Change, Push
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.execution import DEFAULT_HEARTBEAT, Terms
+from lambdaqueue.media_types import is_json
 from lambdaqueue.spec import DEFAULT_CONTENT_TYPE, Spec
 
 __all__ = [

@@ -7,16 +7,16 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app
 
-from api import queue_render, render
 from api.access import needs
 from api.answers import answer, confidential, read_query
 from api.bodies import read_object, read_optional_object
 from api.current import actor, administration, environment, purging, service
-from api.paths import check_queue_name
 from api.schemas import ListQuery, PurgeSchema, QueueSchema, loaded
 from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.identity import Scope
 from lambdaqueue.queue_settings import QueueSettings
+from lambdaqueue.rendering import queue_render, render
+from lambdaqueue.rendering.paths import check_queue_name
 
 __all__ = ["blueprint"]
 

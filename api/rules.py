@@ -12,13 +12,13 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from api.bodies import MEDIA_TYPE
 from api.current import parts
 from lambdaqueue.commands import MAX_DELAY
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.identity import Scope
 from lambdaqueue.instants import parse_instant
 from lambdaqueue.job import State
+from lambdaqueue.media_types import MEDIA_TYPE
 
 __all__ = [
     "MAX_ROWS",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app
 
-from api import render, schedule_render
 from api.access import needs
 from api.answers import answer, read_query
 from api.bodies import content_type, read_body, read_object
@@ -14,6 +13,7 @@ from api.schedule_requests import HEADERS, WantedSchedule, read_change, read_hea
 from api.schemas import PreviewQuery, RunsQuery, SchedulesQuery
 from lambdaqueue.errors import InvalidRequest, NotFound
 from lambdaqueue.identity import Scope
+from lambdaqueue.rendering import render, schedule_render
 from lambdaqueue.schedule import Schedule
 from lambdaqueue.scheduling import minted_at
 from lambdaqueue.service import NO_TARGET

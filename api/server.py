@@ -31,8 +31,8 @@ from gunicorn.util import close_graceful
 from gunicorn.workers.ggevent import GeventWorker
 
 from api.current import EXTENSION
-from api.errors import problem
 from lambdaqueue.errors import LambdaQueueError
+from lambdaqueue.rendering.problems import problem
 
 __all__ = ["PatientWorker"]
 

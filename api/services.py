@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app
 
-from api import service_render
 from api.access import needs
 from api.answers import answer
 from api.bodies import read_object
 from api.current import environment, executions, service_jobs
 from api.idempotency import Reply, once, read_idempotency
 from api.schemas import loaded
-from api.service_paths import check_names
 from api.service_schemas import ServiceJobSchema
 from api.service_searches import read_job_search
 from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.identity import Scope
+from lambdaqueue.rendering import service_render
+from lambdaqueue.rendering.service_paths import check_names
 from lambdaqueue.service_job import LEAST_TTL, ServiceJob
 
 __all__ = ["blueprint"]

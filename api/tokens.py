@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app
 
-from api import render
 from api.access import needs
 from api.answers import answer, confidential, read_query
 from api.bodies import read_object
 from api.current import actor, administration, environment
 from api.schemas import TokenSchema, TokensQuery, loaded
 from lambdaqueue.identity import Scope
+from lambdaqueue.rendering import render
 
 __all__ = ["blueprint"]
 

@@ -28,6 +28,7 @@ from benchmarks import (
     million,
     push,
     schedules,
+    sdk,
     slow,
     throughput,
 )
@@ -50,6 +51,7 @@ BENCHMARKS: Mapping[str, Callable[[Context], Sequence[Figure]]] = {
     "executions": executions.measure,
     "limits": limits.measure,
     "fairness": fairness.measure,
+    "sdk": sdk.measure,
 }
 
 RESULTS = ROOT / "benchmarks" / "results"

@@ -18,6 +18,7 @@ __all__ = [
     "Endings",
     "Endpoint",
     "EnvironmentInfo",
+    "Execution",
     "HistoryFilter",
     "Idempotency",
     "LastError",
@@ -29,6 +30,7 @@ __all__ = [
     "QueueSettings",
     "QueueStats",
     "Readiness",
+    "Replayed",
     "SecretInfo",
 ]
 
@@ -176,6 +178,26 @@ class HistoryFilter:
     key: str | None = None
     since: int | None = None
     until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How many jobs were pushed, and, where there are more, the cursor to go on with.
+
+    `last_due_at` (Unix ms) is when the last of them is due, of those that were spread by a rate.
+    """
+
+    count: int
+    cursor: str | None = None
+    last_due_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution, and the newest one that repeats it."""
+
+    job: Job
+    retried_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

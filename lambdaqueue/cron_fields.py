@@ -14,10 +14,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from croniter import croniter
-
-from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.errors import ConfigurationError, InvalidRequest
 from lambdaqueue.wall_times import MonthShape, WallTimes, days_by_shape, mask
+
+try:
+    from croniter import croniter
+except ModuleNotFoundError:
+    # The bare SDK comes without; its LambdaQueue in memory knows all other expressions.
+    croniter = None
 
 __all__ = [
     "DAY_OF_MONTH",
@@ -147,9 +151,15 @@ def parse_five_fields(text: str) -> WallTimes:
 
     Raises:
         InvalidRequest: naming the field and the reason.
+        ConfigurationError: croniter isn't installed; only the server's extra brings it.
     """
     parts = split_fields(text, FIELDS)
     plain = " ".join(map(_plain_field, FIELDS, parts))
+    if croniter is None:
+        raise ConfigurationError(
+            f"croniter must be installed to know when {text!r} comes: "
+            "pip install croniter, or use rate(…), every(…), at(…) or cron(…)"
+        )
     expanded, _ = croniter.expand(plain)
     minutes, hours, days, months, weekdays = map(_numbers, FIELDS, expanded)
     either = "*" not in parts[2].split(",") and "*" not in parts[4].split(",")

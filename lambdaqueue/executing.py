@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lambdaqueue import ids
-from lambdaqueue.commands import Page
+from lambdaqueue.commands import Execution, Page
 from lambdaqueue.connection import Redis
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.executions import ExecutionStore
@@ -35,14 +35,6 @@ class ExecutionFilter:
     scopes: tuple[str, ...] = ("",)
     since: int = 0
     more: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """An execution, and the newest one that repeats it."""
-
-    job: Job
-    retried_by: str | None = None
 
 
 class Executions:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from lambdaqueue.commands import MAX_DELAY, HistoryFilter, Idempotency, Push
+from lambdaqueue.commands import MAX_DELAY, HistoryFilter, Idempotency, Push, Replayed
 from lambdaqueue.connection import Redis
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
@@ -42,18 +42,6 @@ class ReplayOrder:
     rate: Rate | None = None
     limit: int = 1_000
     cursor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """How many jobs were pushed, and, where there are more, the cursor to go on with.
-
-    `last_due_at` (Unix ms) is when the last of them is due, of those that were spread by a rate.
-    """
-
-    count: int
-    cursor: str | None = None
-    last_due_at: int | None = None
 
 
 class Replaying:

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
+from http.client import responses
 from typing import Any
-from urllib.parse import quote, urlsplit
-
-import requests
 
 from lambdaqueue.cli.credentials import Credentials
 from lambdaqueue.cli.failures import ApiError, UsageError
 from lambdaqueue.cli.terminal import printable
+from lambdaqueue.sdk import errors
+from lambdaqueue.sdk.calling import Api, Patience, Query, path_of
+from lambdaqueue.sdk.payloads import JSON_TYPE
+from lambdaqueue.sdk.requests_transport import RequestsTransport
+from lambdaqueue.sdk.settings import Settings
 
-__all__ = ["ORIGIN", "ApiClient", "api_origin", "queue_path"]
+__all__ = ["ApiClient", "api_origin", "queue_path"]
 
-DEFAULT_URL = "http://127.0.0.1:8080"
-
-ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
-"""Scheme, host and port, and nothing else: no user either."""
-
-TIMEOUT = (5.0, 30.0)
-"""Seconds to connect, and to wait for the answer."""
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+TIMEOUT = 30.0
+"""Seconds for one call."""
 
 START_IT = "start it with `make run` or `lambdaqueue up`, or set LQ_API_URL to where it runs"
 
@@ -34,10 +29,10 @@ class ApiClient:
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self.url = api_origin(env)
-        self._token, self._source = _token(env)
-        self._session = requests.Session()
-        # Never through a proxy to this machine itself.
-        self._session.trust_env = urlsplit(self.url).hostname not in LOOPBACK
+        token, self._source = _token(env)
+        # Whoever looks at a terminal repeats it himself, and is told at once.
+        patience = Patience(retries=0)
+        self._api = Api(self.url, token, RequestsTransport(), timeout=TIMEOUT, patience=patience)
 
     def get(self, path: str, **params: str | int | None) -> Any:
         """GET the JSON at `path` (below /api/v1)."""
@@ -58,69 +53,59 @@ class ApiClient:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str | int | None] | None = None,
-        headers: Mapping[str, bytes] | None = None,
+        params: Query | None = None,
+        headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        content_type: str = JSON_TYPE,
     ) -> tuple[int, Any]:
         """Send one request; return the status and the JSON of a good answer.
 
         Raises:
             ApiError: nobody answered, or with an error; the message says what to do.
+            UsageError: a value can't be sent.
         """
         try:
-            response = self._session.request(
+            answer = self._api.call(
                 method,
-                f"{self.url}/api/v1{path}",
-                params=params,
+                path,
+                query=params,
                 headers=headers,
-                data=body,
-                auth=self._authorize,
-                timeout=TIMEOUT,
-                allow_redirects=False,
+                body=body,
+                content_type=content_type,
             )
-        except requests.exceptions.InvalidHeader as error:
+        except ValueError as error:
             raise UsageError(f"a value can't be sent as a header: {error}") from error
-        except requests.exceptions.ConnectionError as error:
-            raise ApiError(f"nothing answers at {self.url}: {START_IT}") from error
-        except requests.exceptions.RequestException as error:
-            raise ApiError(f"{self.url} could not be asked: {error}") from error
-        return response.status_code, self._read(response)
+        except errors.ApiError as error:
+            raise ApiError(self._explain(error)) from error
+        return answer.status, answer.json
 
-    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the token last, so that no .netrc replaces it."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-    def _read(self, response: requests.Response) -> Any:
-        try:
-            answer = response.json()
-        except requests.exceptions.JSONDecodeError as error:
-            raise ApiError(
-                f"what answers at {self.url} (HTTP {response.status_code}) is not LambdaQueue: "
-                f"{START_IT}"
-            ) from error
-        if 200 <= response.status_code <= 299:
-            return answer
-        raise ApiError(self._explain(response, answer if isinstance(answer, dict) else {}))
-
-    def _explain(self, response: requests.Response, problem: Mapping[str, Any]) -> str:
-        detail = printable(str(problem.get("detail") or problem.get("message") or response.reason))
-        if response.status_code == 401:
+    def _explain(self, error: errors.ApiError) -> str:
+        if error.status is None or isinstance(error, errors.UnexpectedAnswer):
+            return f"{error.args[0].partition(': ')[0]}: {START_IT}"
+        detail = printable(error.detail or responses.get(error.status, "no reason given"))
+        if isinstance(error, errors.Unauthorized):
             return (
                 f"{self.url} refused the token from {self._source}. `lambdaqueue up` prints the "
                 "right one at every start; set LQ_TOKEN to it"
             )
-        if response.status_code == 422:
-            return "\n".join(["refused:", *map(_issue, problem.get("issues") or ())])
-        if response.status_code == 503:
-            pause = response.headers.get("Retry-After", "a few")
+        if error.status == 422:
+            return "\n".join(["refused:", *map(_issue, error.issues)])
+        if error.status == 503:
+            pause = "a few" if error.retry_after is None else f"{error.retry_after:g}"
             return f"not available now: {detail}. Try again in {pause} s"
-        return f"HTTP {response.status_code}: {detail}"
+        return f"HTTP {error.status}: {detail}"
 
 
 def queue_path(queue: str, rest: str = "") -> str:
-    """Return the path of a queue, whatever its name."""
-    return f"/queues/{quote(queue, safe='')}{rest}"
+    """Return the path of a queue, whatever its name.
+
+    Raises:
+        UsageError: it can't be one.
+    """
+    try:
+        return f"{path_of('queues', queue)}{rest}"
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def api_origin(env: Mapping[str, str]) -> str:
@@ -129,17 +114,18 @@ def api_origin(env: Mapping[str, str]) -> str:
     Raises:
         UsageError: it is no origin.
     """
-    url = (env.get("LQ_API_URL") or DEFAULT_URL).rstrip("/")
-    if ORIGIN.fullmatch(url) is None:
-        raise UsageError(
-            f"LQ_API_URL must be an origin like {DEFAULT_URL}, without a path, not {url!r}"
-        )
-    return url
+    try:
+        return Settings(env=env).api_url()
+    except errors.ConfigurationError as error:
+        raise UsageError(str(error)) from error
 
 
 def _token(env: Mapping[str, str]) -> tuple[str, str]:
     if env.get("LQ_TOKEN"):
-        return env["LQ_TOKEN"], "LQ_TOKEN"
+        try:
+            return Settings(env=env).token(), "LQ_TOKEN"
+        except errors.ConfigurationError as error:
+            raise UsageError(str(error)) from error
     kept = Credentials.find()
     if kept is not None:
         return kept.token, "./.lambdaqueue/credentials"
@@ -149,6 +135,6 @@ def _token(env: Mapping[str, str]) -> tuple[str, str]:
     )
 
 
-def _issue(issue: Mapping[str, Any]) -> str:
-    path = ".".join(str(part) for part in issue.get("path") or ())
-    return printable(f"  {path or 'request'}: {issue.get('message', issue.get('code', ''))}")
+def _issue(issue: errors.Issue) -> str:
+    path = ".".join(map(str, issue.path))
+    return printable(f"  {path or 'request'}: {issue.message or issue.code}")

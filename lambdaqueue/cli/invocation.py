@@ -12,23 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdaqueue import strict_json
-from lambdaqueue.cli.api_client import ORIGIN
 from lambdaqueue.cli.terminal import printable
 from lambdaqueue.errors import LambdaQueueError, RequestError
+from lambdaqueue.sdk import invocation
 
 __all__ = ["Invocation", "Stranger", "json_object"]
-
-DEFAULT_INTERVAL, LONGEST_INTERVAL = 30.0, 3_600.0
-"""Seconds between two heartbeats: where none are told, and the most that make sense."""
 
 MOST_RUNS = 10**9
 """Where the counter that is kept as state begins anew."""
 
 URL_SHOWN = 120
 """Characters of a refused URL that are printed."""
-
-CALLBACK = re.compile(r"([^/]+//[^/]+)/api/v1/callback/([A-Za-z0-9_-]+)")
-PORTS = {"http": 80, "https": 443}
 
 
 class Stranger(LambdaQueueError):
@@ -47,7 +41,7 @@ class Invocation:
     name: str
     attempt: int
     token: str = field(repr=False)
-    interval: float = DEFAULT_INTERVAL
+    interval: float = invocation.DEFAULT_INTERVAL
     runs: int | None = None
 
     @classmethod
@@ -60,11 +54,11 @@ class Invocation:
         Raises:
             Stranger: the callbacks would go elsewhere than to the origin `api`.
         """
-        asked = json_object(body)
-        url = headers.get("x-lq-callback-url") or asked.get("callback_url")
-        if not isinstance(url, str):
+        said = json_object(body)
+        asked = invocation.Invocation.of(headers, said)
+        if asked is None:
             return None
-        job = asked if asked.get("callback_url") == url else {}
+        job = said if said.get("callback_url") == asked.url else {}
         execution = str(job.get("execution_name") or headers.get("x-lq-id", "execution"))
         attempt = headers.get("x-lq-attempt", "")
         return cls(
@@ -73,8 +67,8 @@ class Invocation:
             if "service_name" in job
             else execution,
             attempt=int(attempt) if re.fullmatch("[0-9]{1,9}", attempt) else 0,
-            token=_token(url, api),
-            interval=_interval(job, headers),
+            token=_token(asked.url, api),
+            interval=asked.interval,
             runs=_runs(job) if job else None,
         )
 
@@ -92,32 +86,13 @@ def json_object(text: bytes) -> dict[str, Any]:
 
 
 def _token(url: str, api: str) -> str:
-    found = CALLBACK.fullmatch(url)
-    if found is None or _origin(found[1]) != _origin(api):
+    token = invocation.callback_token(url, api)
+    if token is None:
         raise Stranger(
             f"calls back to {api} only, not to {printable(url, URL_SHOWN)}; "
             "set LQ_API_URL to the server's LQ_PUBLIC_URL"
         )
-    return found[2]
-
-
-def _origin(url: str) -> tuple[str, str, int] | None:
-    """Return scheme, host and port; None for what is more or less than an origin."""
-    found = ORIGIN.fullmatch(url)
-    if found is None:
-        return None
-    scheme, host, port = found[1].lower(), found[2].lower(), found[3]
-    return scheme, host, PORTS[scheme] if port is None else int(port)
-
-
-def _interval(job: Mapping[str, Any], headers: Mapping[str, str]) -> float:
-    told = job.get("heartbeat_interval_seconds")
-    if isinstance(told, int | float) and 0 < told <= LONGEST_INTERVAL:
-        return float(told)
-    text = headers.get("x-lq-heartbeat", "")
-    if re.fullmatch("[0-9]{1,7}", text) and 0 < int(text) <= LONGEST_INTERVAL * 1_000:
-        return int(text) / 1_000
-    return DEFAULT_INTERVAL
+    return token
 
 
 def _runs(job: Mapping[str, Any]) -> int:

@@ -40,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
     """Push it and say what became of it."""
     payload = read_payload(args.data, args.content_type)
     options = {
-        "Content-Type": args.content_type or JSON_TYPE,
         "x-lq-target": args.target,
         "x-lq-method": args.method,
         "x-lq-delay": args.delay,
@@ -48,9 +47,12 @@ def run(args: argparse.Namespace) -> int:
         "x-lq-if-exists": args.if_exists,
         "x-lq-retry": args.retry,
     }
-    headers = {name: str(value).encode() for name, value in options.items() if value is not None}
     status, item = ApiClient().call(
-        "POST", queue_path(args.queue, "/items"), headers=headers, body=payload
+        "POST",
+        queue_path(args.queue, "/items"),
+        headers={name: str(value) for name, value in options.items() if value is not None},
+        body=payload,
+        content_type=args.content_type or JSON_TYPE,
     )
     print(printable(_line(item, created=status == 201)))
     return 0

@@ -72,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--count belongs to `schedule preview`, which takes it and --tz only")
     payload = read_payload("{}" if args.data is None else args.data, args.content_type)
     headers = {
-        "Content-Type": args.content_type or JSON_TYPE,
         "x-lq-queue": args.queue,
         "x-lq-schedule": args.schedule,
         "x-lq-tz": args.tz,
@@ -81,8 +80,9 @@ def run(args: argparse.Namespace) -> int:
     status, schedule = ApiClient().call(
         "POST",
         "/schedules",
-        headers={name: str(value).encode() for name, value in headers.items() if value is not None},
+        headers={name: str(value) for name, value in headers.items() if value is not None},
         body=payload,
+        content_type=args.content_type or JSON_TYPE,
     )
     print(printable(_line(schedule, created=status == 201)))
     return 0

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from api import service_render
 from lambdaqueue import strict_json
 from lambdaqueue.attempt_log import Attempt, extend_log
 from lambdaqueue.attempts import Kind
@@ -18,6 +17,7 @@ from lambdaqueue.executing import Execution
 from lambdaqueue.execution import Final, ServiceRun, Terms
 from lambdaqueue.instants import iso
 from lambdaqueue.job import Job, State
+from lambdaqueue.rendering import service_render
 from lambdaqueue.spec import Spec
 from tests.api.conftest import TARGET, Api, Tenant, codes, parts_of, paths
 from tests.api.service_calls import JOB, Crew, body_of, call_back, define, run

@@ -12,6 +12,9 @@ from lambdaqueue.cli.invocation import Invocation, Stranger
 
 API = "https://lq.example.com"
 URL = f"{API}/api/v1/callback/1"
+SIGNED = {"webhook-id": "0mf3_1"}
+JOB = {"execution_name": "0mf3"}
+"""What the webhook of a service job says beside its callback URL."""
 
 
 @pytest.mark.parametrize(
@@ -40,12 +43,12 @@ URL = f"{API}/api/v1/callback/1"
     ],
 )
 def test_whom_it_calls_back(api: str, url: str, token: str | None) -> None:
-    body = json.dumps({"callback_url": url}).encode()
+    body = json.dumps({"callback_url": url, **JOB}).encode()
     if token is None:
         with pytest.raises(Stranger):
-            Invocation.read({}, body, api)
+            Invocation.read(SIGNED, body, api)
         return
-    found = Invocation.read({}, body, api)
+    found = Invocation.read(SIGNED, body, api)
     assert found is not None
     assert found.token == token
 
@@ -59,6 +62,9 @@ def test_whom_it_calls_back(api: str, url: str, token: str | None) -> None:
         ({}, b'["callback_url"]'),
         ({}, b'{"callback_url": 1}'),
         ({}, b'{"callback_url": null}'),
+        (SIGNED, b'{"callback_url": "https://lq.example.com/api/v1/callback/1"}'),
+        ({}, json.dumps({"callback_url": URL, **JOB}).encode()),
+        ({"webhook-id": "0mf4_1"}, json.dumps({"callback_url": URL, **JOB}).encode()),
         ({"x-lq-heartbeat": "1000"}, b'{"url": "https://lq.example.com/api/v1/callback/1"}'),
     ],
 )
@@ -70,7 +76,8 @@ def test_what_asks_for_no_callback(headers: dict[str, str], body: bytes) -> None
     ("told", "header", "seconds"),
     [
         (5, None, 5),
-        (3_600, "1000", 3_600),
+        (3_600, None, 3_600),
+        (3_600, "1000", 1),
         (None, "4500", 4.5),
         (None, None, 30),
         (0, None, 30),
@@ -83,9 +90,9 @@ def test_what_asks_for_no_callback(headers: dict[str, str], body: bytes) -> None
     ],
 )
 def test_the_interval(told: Any, header: str | None, seconds: float) -> None:
-    asked = {"callback_url": URL, "heartbeat_interval_seconds": told}
-    headers = {} if header is None else {"x-lq-heartbeat": header}
-    found = Invocation.read(headers, json.dumps(asked).encode(), API)
+    asked = {"callback_url": URL, "heartbeat_interval_seconds": told, **JOB}
+    item = {} if header is None else {"x-lq-heartbeat": header, "x-lq-callback-url": URL}
+    found = Invocation.read({**SIGNED, **item}, json.dumps(asked).encode(), API)
     assert found is not None
     assert found.interval == seconds
 
@@ -105,8 +112,8 @@ def test_the_interval(told: Any, header: str | None, seconds: float) -> None:
     ],
 )
 def test_the_counter_in_the_state(last: Any, runs: int) -> None:
-    asked = {"callback_url": URL, "last_successful_execution": last}
-    found = Invocation.read({}, json.dumps(asked).encode(), API)
+    asked = {"callback_url": URL, "last_successful_execution": last, **JOB}
+    found = Invocation.read(SIGNED, json.dumps(asked).encode(), API)
     assert found is not None
     assert found.runs == runs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from configparser import ConfigParser
+from glob import glob
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,17 +30,19 @@ def test_every_package_is_in_the_wheel() -> None:
 def test_every_file_that_is_no_module_is_in_the_wheel() -> None:
     patterns = _setup()["options.package_data"]["*"].split()
     folders = [ROOT / folder for folder in ("lambdaqueue", "api", "workers")]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    data = [path for path in files if path.suffix not in (".py", ".pyc")]
-    missing = [str(path) for path in data if not any(_matches(path, p) for p in patterns)]
-    assert missing == []
+    files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    data = {path for path in files if path.suffix not in (".py", ".pyc")}
+    packages = [path.parent for folder in folders for path in folder.rglob("__init__.py")]
+    # As setuptools does it: below each package, and no further unless it's said by **.
+    packed = {
+        package / found
+        for package in packages
+        for pattern in patterns
+        for found in glob(pattern, root_dir=package, recursive=True)
+    }
+    assert data - packed == set()
 
 
 def test_the_console_script_is_the_command() -> None:
     scripts = _setup()["options.entry_points"]["console_scripts"]
     assert scripts.strip() == "lambdaqueue = lambdaqueue.cli:main"
-
-
-def _matches(path: Path, pattern: str) -> bool:
-    folder = pattern.partition("/")[0]
-    return folder in path.parts if "/" in pattern else path.match(pattern)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from api.render import follow_up_json, given, optional_iso, policy_fields
 from lambdaqueue import strict_json
 from lambdaqueue.commands import Endings, Endpoint, LastError, Purged, QueueInfo, QueueStats
 from lambdaqueue.instants import iso
+from lambdaqueue.rendering.render import follow_up_json, given, optional_iso, policy_fields
 
 __all__ = ["purged", "queue"]
 

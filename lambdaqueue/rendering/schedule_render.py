@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from api.payload_render import with_payload
-from api.render import follow_up_fields, given, policy_fields, terms_fields
 from lambdaqueue import strict_json
 from lambdaqueue.instants import iso
+from lambdaqueue.rendering.payload_render import with_payload
+from lambdaqueue.rendering.render import (
+    follow_up_fields,
+    given,
+    optional_iso,
+    policy_fields,
+    terms_fields,
+)
 from lambdaqueue.schedule import Recurrence, Schedule
 
 __all__ = ["preview", "schedule"]
@@ -27,8 +33,8 @@ def schedule(shown: Schedule) -> bytes:
         "paused": shown.paused,
         "schedule": shown.recurrence.expression,
         "timezone": shown.recurrence.zone,
-        "nextRun": _iso(shown.next_run),
-        "lastRun": _iso(shown.last_run),
+        "nextRun": optional_iso(shown.next_run),
+        "lastRun": optional_iso(shown.last_run),
         "queue": shown.queue,
         "target": given({"url": spec.target, "method": spec.method}),
         "type": "HTTP",
@@ -53,14 +59,10 @@ def preview(runs: Iterable[int]) -> bytes:
 
 def _recurrence_fields(recurrence: Recurrence) -> dict[str, Any]:
     return {
-        "startsAt": _iso(recurrence.starts_at),
-        "endsAt": _iso(recurrence.ends_at),
+        "startsAt": optional_iso(recurrence.starts_at),
+        "endsAt": optional_iso(recurrence.ends_at),
         "maxRuns": recurrence.max_runs,
         "jitter": recurrence.jitter or None,
         "misfire": recurrence.misfire if recurrence.misfire != "once" else None,
         "overlap": recurrence.overlap if recurrence.overlap != "allow" else None,
     }
-
-
-def _iso(ms: int | None) -> str | None:
-    return None if ms is None else iso(ms)

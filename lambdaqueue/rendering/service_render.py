@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from api.render import policy_fields
 from lambdaqueue import strict_json
 from lambdaqueue.attempt_log import Attempt
-from lambdaqueue.commands import Page
-from lambdaqueue.executing import Execution
+from lambdaqueue.commands import Execution, Page
 from lambdaqueue.instants import iso
 from lambdaqueue.job import Job
+from lambdaqueue.rendering.render import optional_iso, policy_fields
 from lambdaqueue.service_job import ServiceJob
 
 __all__ = ["execution", "executions", "found_jobs", "job", "jobs", "name"]
@@ -60,9 +59,9 @@ def execution(shown: Execution) -> bytes:
         "max_attempts": of.max_attempts,
         "ttl_seconds": terms and _seconds(terms.ttl),
         "heartbeat_interval_seconds": terms and _seconds(terms.heartbeat),
-        "started_at": _iso(of.awaiting_since),
-        "last_heartbeat_at": _iso(of.heard_at),
-        "ended_at": _iso(of.ended_at),
+        "started_at": optional_iso(of.awaiting_since),
+        "last_heartbeat_at": optional_iso(of.heard_at),
+        "ended_at": optional_iso(of.ended_at),
         "error": of.error,
         "retry_of": of.retry_of,
         "retried_by": shown.retried_by,
@@ -138,7 +137,3 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
 def _seconds(ms: int) -> float:
     """Return whole seconds as such: only those of an item may have a fraction."""
     return ms / 1_000 if ms % 1_000 else ms // 1_000
-
-
-def _iso(ms: int | None) -> str | None:
-    return None if ms is None else iso(ms)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from api.bodies import is_json
 from lambdaqueue import strict_json
 from lambdaqueue.errors import RequestError
+from lambdaqueue.media_types import is_json
 from lambdaqueue.spec import Spec
 
 __all__ = ["with_payload"]

@@ -6,7 +6,6 @@ import base64
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar
 
-from api.payload_render import with_payload
 from lambdaqueue import strict_json
 from lambdaqueue.attempt_log import Attempt
 from lambdaqueue.commands import (
@@ -14,13 +13,14 @@ from lambdaqueue.commands import (
     EnvironmentInfo,
     Page,
     Readiness,
+    Replayed,
     SecretInfo,
 )
 from lambdaqueue.execution import Final, Terms
 from lambdaqueue.identity import Scope, Token, TokenInfo
 from lambdaqueue.instants import iso
 from lambdaqueue.job import Job, Result
-from lambdaqueue.replaying import Replayed
+from lambdaqueue.rendering.payload_render import with_payload
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret
 from lambdaqueue.spec import FollowUp, Spec

@@ -1,0 +1,188 @@
+"""Schedules: set, look, change, delete, pause, run, what they pushed (`api/schedules.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lambdaqueue.commands import Page
+from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.rendering import render, schedule_render
+from lambdaqueue.schedule import Recurrence, Schedule
+from lambdaqueue.sdk.transport import Response
+from lambdaqueue.spec import Spec
+from lambdaqueue.testing.calls import Call, OptionHeaders
+from lambdaqueue.testing.fields import (
+    PREVIEW_QUERY,
+    RUNS_QUERY,
+    SCHEDULE,
+    SCHEDULE_CHANGE,
+    SCHEDULES_QUERY,
+)
+from lambdaqueue.testing.orders import DELIVERY_HEADERS, SPEC_FIELDS, read_payload, read_terms
+from lambdaqueue.testing.problems import answer
+from lambdaqueue.testing.routing import Route
+from lambdaqueue.testing.rules import loaded
+from lambdaqueue.testing.schedules import Wanted
+from lambdaqueue.testing.world import World
+from lambdaqueue.timetable import Timetable
+
+__all__ = ["ScheduleCalls"]
+
+AS_JSON = "application/vnd.lambdaqueue.schedule+json"
+"""The type of a body that is the schedule itself; any other is the payload's own."""
+
+HEADERS = OptionHeaders(
+    {
+        **DELIVERY_HEADERS,
+        "queue": ("queue", "text"),
+        "schedule": ("schedule", "text"),
+        "tz": ("timezone", "text"),
+        "starts-at": ("startsAt", "text"),
+        "ends-at": ("endsAt", "text"),
+        "max-runs": ("maxRuns", "number"),
+        "jitter": ("jitter", "number"),
+        "misfire": ("misfire", "text"),
+        "overlap": ("overlap", "text"),
+    },
+    "a schedule",
+)
+
+RECURRENCE_FIELDS: Mapping[str, str] = {
+    "schedule": "expression",
+    "timezone": "zone",
+    **{name: name for name in ("starts_at", "ends_at", "max_runs", "jitter", "misfire", "overlap")},
+}
+
+Shown = Callable[[Call, Schedule], Response]
+
+
+class ScheduleCalls:
+    """Answers about schedules."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._schedules = world.schedules
+
+    def routes(self) -> Iterator[Route]:
+        """Yield what is answered here."""
+        yield Route("POST", "/schedules", self.create)
+        yield Route("GET", "/schedules", self.list_schedules)
+        yield Route("GET", "/schedules/preview", self.preview)
+        yield Route("PUT", "/schedules/byKey/{schedule_key}", self.put)
+        for named in ("/schedules/byKey/{schedule_key}", "/schedules/{id}"):
+            yield Route("GET", named, self._of(self.show))
+            yield Route("PATCH", named, self._of(self.change))
+            yield Route("DELETE", named, self._of(self.drop))
+            yield Route("POST", f"{named}/pause", self._of(self.pause))
+            yield Route("POST", f"{named}/resume", self._of(self.resume))
+            yield Route("POST", f"{named}/run", self._of(self.run))
+            yield Route("GET", f"{named}/history", self._of(self.history))
+
+    def create(self, call: Call) -> Response:
+        media_type = call.content_type()
+        if media_type.partition(";")[0].strip().lower() == AS_JSON:
+            return self._set_from_json(call, None)
+        values, payload = HEADERS.values(call), call.payload()
+        with HEADERS.named():
+            given = loaded(SCHEDULE, values)
+            wanted = _wanted({**given, "payload": payload, "content_type": media_type})
+            return self._world.once(call, lambda: self._set(given.get("key"), wanted))
+
+    def put(self, call: Call, schedule_key: str) -> Response:
+        return self._set_from_json(call, schedule_key)
+
+    def list_schedules(self, call: Call) -> Response:
+        query = call.asked(SCHEDULES_QUERY)
+        after, limit = query["cursor"] or "", query["limit"]
+        found = [each for each in self._schedules.known.values() if each.id > after]
+        cursor = found[limit - 1].id if len(found) > limit else None
+        page = Page(tuple(found[:limit]), cursor)
+        return answer(render.page("schedules", page, schedule_render.schedule))
+
+    def preview(self, call: Call) -> Response:
+        query = call.asked(PREVIEW_QUERY)
+        begin = self._world.now() if query["from"] is None else query["from"]
+        timetable = Timetable.parse(query["schedule"], query["tz"])
+        return answer(schedule_render.preview(timetable.preview(begin, query["count"], begin)))
+
+    def show(self, call: Call, known: Schedule) -> Response:
+        return _answer(known)
+
+    def change(self, call: Call, known: Schedule) -> Response:
+        values = loaded(SCHEDULE_CHANGE, call.object())
+        read_payload(values)
+        read_terms(values)
+        changes: dict[str, Any] = {"spec": _spec(values), "recurrence": _recurrence(values)}
+        if "priority" in values:
+            changes["priority"] = values["priority"]
+        return _answer(self._schedules.change(known.id, values.get("queue"), changes))
+
+    def drop(self, call: Call, known: Schedule) -> Response:
+        return _answer(self._schedules.drop(known.id))
+
+    def pause(self, call: Call, known: Schedule) -> Response:
+        return _answer(self._schedules.toggle(known.id, paused=True))
+
+    def resume(self, call: Call, known: Schedule) -> Response:
+        return _answer(self._schedules.toggle(known.id, paused=False))
+
+    def run(self, call: Call, known: Schedule) -> Response:
+        def push() -> Response:
+            return answer(render.item(self._schedules.run(known.id)), 201)
+
+        return self._world.once(call, push)
+
+    def history(self, call: Call, known: Schedule) -> Response:
+        query = call.asked(RUNS_QUERY)
+        before, limit = int(query["cursor"] or 2**53), query["limit"]
+        found = [pair for pair in self._schedules.pushed(known.id) if pair[0] < before]
+        cursor = str(found[limit - 1][0]) if len(found) > limit else None
+        page = Page(tuple(job for _, job in found[:limit]), cursor)
+        return answer(render.page("entries", page, render.item))
+
+    def _of(self, handler: Shown) -> Callable[..., Response]:
+        """Find the schedule that a path names by key or by id."""
+
+        def named(call: Call, schedule_key: str | None = None, id: str = "") -> Response:
+            if schedule_key is not None:
+                return handler(call, self._schedules.by_key(schedule_key))
+            return handler(call, self._schedules.schedule(id))
+
+        return named
+
+    def _set_from_json(self, call: Call, key: str | None) -> Response:
+        body = call.object()
+        if key is not None and body.get("key", key) != key:
+            rule = "must be the one in the path, or left out"
+            raise InvalidRequest.of("key", "mismatch", rule)
+        values = loaded(SCHEDULE, body if key is None else {**body, "key": key})
+        if "payload_encoding" in values:
+            values.setdefault("content_type", "application/octet-stream")
+        read_payload(values)
+        wanted = _wanted(values)
+        return self._world.once(call, lambda: self._set(values.get("key"), wanted))
+
+    def _set(self, key: str | None, wanted: Wanted) -> Response:
+        made, is_new = self._schedules.set(key, wanted)
+        return _answer(made, 201 if is_new else 200)
+
+
+def _answer(shown: Schedule, status: int = 200) -> Response:
+    return answer(schedule_render.schedule(shown), status)
+
+
+def _wanted(values: dict[str, Any]) -> Wanted:
+    read_terms(values)
+    recurrence = Recurrence(**_recurrence(values))
+    Timetable.parse(recurrence.expression, recurrence.zone)
+    spec = Spec(**_spec(values))
+    return Wanted(values["queue"], spec, recurrence, values.get("priority", 0))
+
+
+def _spec(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in SPEC_FIELDS if name in values}
+
+
+def _recurrence(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {own: values[name] for name, own in RECURRENCE_FIELDS.items() if name in values}
