@@ -40,7 +40,7 @@ RULES = TargetRules(AddressRules.parse([PREFIX + "0/25"]))
 
 NAME = "hook.example.org"
 URL = f"https://{NAME}:{PORT}/hook"
-CONNECT = 400
+CONNECT = 1_000
 """Milliseconds of the connect part."""
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -456,7 +456,7 @@ def test_a_silent_name_server_holds_up_no_other(run: Run, authority: Authority) 
             answers = await asyncio.gather(*stuck)
         assert {answer.failure for answer in answers} == {"dns"}
         assert max(answer.duration for answer in answers) < CONNECT + 1000
-        assert took < 1.0
+        assert took < CONNECT / 1000, "before any of the stuck ones has given up"
 
     silent = {f"{number}.silent.example.org": SILENT for number in range(50)}
     run({**silent, NAME: Reply((ALLOWED,))}, body)

@@ -404,7 +404,7 @@ def test_servers(word: str, server: str | None) -> None:
 def test_a_look_up_leaves_nothing_behind(run: Run) -> None:
     def left() -> tuple[int, int]:
         gc.collect()
-        look_ups = sum(isinstance(thing, subject._LookUp) for thing in gc.get_objects())
+        look_ups = sum(type(thing) is subject._LookUp for thing in gc.get_objects())
         return look_ups, len(os.listdir("/proc/self/fd"))
 
     async def body(resolver: DnsResolver, server: DnsServer) -> None:
