@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.listening import Listening
 
 __all__ = ["Asked", "Stub", "Told", "problem"]
 
@@ -50,37 +50,10 @@ def problem(status: int, code: str, detail: str = "", **more: Any) -> Told:
 
 
 @dataclass
-class Stub:
-    """Answers each request with the next of `answers`, then the last again and again."""
+class Stub(Listening[Told]):
+    """Answers with what a test tells it to; see `Listening`."""
 
-    answers: list[Told]
     asked: list[Asked] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        handler = type("Handler", (_Handler,), {"stub": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def next_answer(self) -> Told:
-        """Return what is to be answered now."""
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 class _Server(ThreadingHTTPServer):
@@ -126,3 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing."""
+
+
+Stub.handler = _Handler
+Stub.server = _Server

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.listening import Listening
 
 
 @dataclass(frozen=True)
@@ -23,37 +23,10 @@ class Asked:
 
 
 @dataclass
-class ApiStub:
-    """Answers each request with the next of `answers` (status and JSON or bytes), then the last."""
+class ApiStub(Listening[tuple[int, Any]]):
+    """Answers with statuses and JSON or bytes; see `Listening`."""
 
-    answers: list[tuple[int, Any]]
     asked: list[Asked] = field(default_factory=list)
-
-    def __enter__(self) -> ApiStub:
-        handler = type("Handler", (_Handler,), {"stub": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def next_answer(self) -> tuple[int, Any]:
-        """Return what is to be answered now."""
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -78,3 +51,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing."""
+
+
+ApiStub.handler = _Handler
