@@ -231,14 +231,14 @@ class ScheduleStore:
             self._scripts.run("fire", [keys.due_schedules], self._now(), *args)
 
     def run(self, schedule: Schedule, at: int) -> str | None:
-        """Push one occurrence by hand, due now; None where `overlap` forbids it.
+        """Push one occurrence by hand, due now whatever `at`; None where `overlap` forbids it.
 
         Raises:
             ScheduleChanged
         """
         (row,) = self._scripts.run(
             "fire", [keys.due_schedules, keys.request(request_id())],
-            self._now(), _ref(schedule), schedule.revision, "", "", 1, at, at,
+            self._now(), _ref(schedule), schedule.revision, "", "", 1, at, 0,
         )  # fmt: skip
         if row == b"stale":
             raise ScheduleChanged

@@ -97,8 +97,9 @@ class Schedules:
         schedule, now = self.schedule(schedule_id), self.jobs.now()
         if self._overlaps(schedule):
             raise Conflict("the last job of this schedule is unfinished")
-        job_id = self._push(schedule, now, now)
-        self.keep(replace(schedule, last_run=max(now, schedule.last_run or 0)))
+        at = max(now, (schedule.last_run or 0) + 1)
+        job_id = self._push(schedule, at, now)
+        self.keep(replace(schedule, last_run=at))
         return self.jobs.item(job_id)
 
     def pushed(self, schedule_id: str) -> Iterator[tuple[int, Job]]:

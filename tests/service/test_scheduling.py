@@ -145,6 +145,20 @@ def test_paused_it_can_run_by_hand(clock: Clockwork) -> None:
     assert clock.use.schedule(ENV, made.id).next_run is None
 
 
+def test_two_runs_by_hand_within_a_millisecond(clock: Clockwork) -> None:
+    made, _ = clock.use.set(ENV, "k", wanted(overlap="allow"))
+    runs = [clock.at(3 * M).run(ENV, made.id) for _ in range(3)]
+    assert len({job.id for job in runs}) == 3
+    assert [job.occurrence for job in runs] == [f"{made.id}_{NOW + 3 * M + n}" for n in range(3)]
+    assert {job.due_at for job in runs} == {NOW + 3 * M}
+    page = clock.use.history(ENV, made.id, 10, None)
+    assert [job.id for job in page.rows] == [job.id for job in reversed(runs)]
+    made, _ = clock.use.set(ENV, "other", wanted(overlap="skip"))
+    clock.at(3 * M).run(ENV, made.id)
+    with pytest.raises(Conflict):
+        clock.at(3 * M).run(ENV, made.id)
+
+
 def test_runs_by_hand_beside_the_timetable(clock: Clockwork) -> None:
     made, _ = clock.use.set(ENV, "k", wanted(overlap="skip"))
     clock.at(3 * M).run(ENV, made.id)
