@@ -172,6 +172,7 @@ def test_what_follows_the_end_of_an_old_version(api: Api, app: Flask, crew: Crew
 
 
 def test_many_on_one_subscription(api: Api, app: Flask, ask: Ask, watcher: redis.Redis) -> None:
+    until(lambda: subscribers(watcher) == 0, "the end of what an earlier test's app has left")
     items = [pushed(api, delay="60000") for _ in range(5)]
     asked = {item: [ask(item) for _ in range(3)] for item in items}
     until(lambda: all(waiting_for(app, item) == 3 for item in items), "all waiters")

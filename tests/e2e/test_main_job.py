@@ -29,6 +29,9 @@ from tests.operator import MASTER_KEY, SECRET, TOKEN
 from tests.waiting import until, wait_for_exit
 from tests.workers.stage import ROOT
 
+# One process of the run has them, so that the system which they share is started once.
+pytestmark = pytest.mark.xdist_group("main-job")
+
 COMMAND = [sys.executable, "-m", "lambdaqueue"]
 ENV = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 QUICK = json.dumps({"type": "constant", "delay": 100, "retries": 3, "jitter": 0})

@@ -23,6 +23,9 @@ from tests.waiting import until
 from tests.workers.service_stage import ServiceStage
 from tests.workers.stage import Process
 
+# One process of the run has them, so that the stage which they share is set up once.
+pytestmark = pytest.mark.xdist_group("executions-live")
+
 SOON: Retry = {"type": "constant", "delay": 0.05, "retries": 3, "jitter": 0}
 NUMBERS = count()
 

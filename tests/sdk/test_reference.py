@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+# One process of the run has them, so that the reference is built once.
+pytestmark = pytest.mark.xdist_group("reference")
+
 ROOT = Path(__file__).parents[2]
 
 PAGES = [

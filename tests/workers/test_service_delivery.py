@@ -31,6 +31,9 @@ from tests.workers.hook import Delivery
 from tests.workers.service_stage import ONCE, SERVICE, SUCCESS, ServiceStage, callback_url, token_of
 from tests.workers.stage import ENVIRONMENT, QUICK
 
+# One process of the run has them, so that the stage which they share is set up once.
+pytestmark = pytest.mark.xdist_group("service-delivery")
+
 QUEUE = f"services.{SERVICE}"
 SLOW = RetryPolicy("constant", delay=600, retries=2, jitter=0)
 HOUR = RetryPolicy("constant", delay=3_600_000, retries=2, jitter=0)
