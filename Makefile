@@ -10,7 +10,7 @@ DEV    := $(VENV)/.installed-dev
 # More arguments for the command: make run ARGS="--port 8081", make test ARGS="tests/unit -x"
 ARGS ?=
 
-.PHONY: help run test faults check format bench docs wheel clean
+.PHONY: help run test faults check format bench docs screenshots wheel clean
 
 help:
 	@echo "make run     start LambdaQueue on a Redis of its own     (ARGS=\"--port 8081\")"
@@ -20,6 +20,7 @@ help:
 	@echo "make format  let ruff format and mend what it can"
 	@echo "make bench   run the benchmarks                          (ARGS=...)"
 	@echo "make docs    build the API reference into build/docs"
+	@echo "make screenshots  take the pictures of docs/panel.md anew; needs Chromium, two minutes"
 	@echo "make wheel   build the wheel into dist/"
 	@echo "make clean   remove $(VENV), caches and build products; data in .lambdaqueue stays"
 
@@ -47,6 +48,9 @@ bench: $(DEV)
 docs: $(DEV)
 	$(BIN)/python docs/reference build/docs
 	@echo "Open build/docs/index.html"
+
+screenshots: $(DEV)
+	$(BIN)/python -m docs.screenshots
 
 wheel: $(DEV)
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

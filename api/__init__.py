@@ -11,8 +11,10 @@ from werkzeug.routing import MapAdapter
 
 from api import (
     access,
+    admin,
     callbacks,
     current,
+    docs_page,
     environment,
     errors,
     executions,
@@ -20,6 +22,8 @@ from api import (
     history,
     items,
     messages,
+    metrics,
+    openapi,
     queues,
     schedules,
     services,
@@ -44,6 +48,9 @@ RESOURCES = (
     tokens,
     environment,
     health,
+    metrics,
+    openapi,
+    docs_page,
 )
 
 
@@ -106,6 +113,7 @@ def _route(app: Flask) -> None:
     )
     for resource in RESOURCES:
         app.register_blueprint(resource.blueprint)
+    admin.install(app)
 
 
 def _trust_proxies(app: Flask, count: int) -> None:

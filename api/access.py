@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections.abc import Callable
@@ -19,10 +18,18 @@ from lambdaqueue.authentication import KEPT
 from lambdaqueue.config import Settings
 from lambdaqueue.errors import ConfigurationError
 from lambdaqueue.identity import Identity, Scope
+from lambdaqueue.logs import Log
 
-__all__ = ["confirm_identity", "install", "needs"]
+__all__ = [
+    "LOOPBACK_NAMES",
+    "bearer_token",
+    "confirm_identity",
+    "host_name",
+    "install",
+    "needs",
+]
 
-log = logging.getLogger("lambdaqueue.api")
+log = Log("lambdaqueue.api")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,7 +39,10 @@ BEARER = re.compile(r"Bearer:? ([^ ]+)")
 """With the stray colon of a published client, too."""
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-UNGUARDED = frozenset({"/health", "/ready"})
+UNGUARDED = frozenset({"/health", "/metrics", "/ready"})
+OPEN = "/api/v1/openapi.json"
+"""It says what everybody may know, also while Redis is away."""
+
 CALLBACK = "/api/v1/callback/"
 """Below it, a POST brings its own token in the path."""
 
@@ -43,12 +53,12 @@ def install(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check_host() -> None:
-        if request.path not in UNGUARDED and _host_name() not in trusted:
+        if request.path not in UNGUARDED and host_name() not in trusted:
             raise BadRequest("The Host header names none of LQ_PUBLIC_URL and LQ_TRUSTED_HOSTS.")
 
     @app.before_request
     def authenticate() -> None:
-        if request.path.startswith("/api/"):
+        if request.path.startswith("/api/") and request.path != OPEN:
             _complete_start()
             if request.method == "POST" and request.path.startswith(CALLBACK):
                 return
@@ -85,7 +95,8 @@ def _trusted_names(settings: Settings) -> frozenset[str]:
     return frozenset(names - {""})
 
 
-def _host_name() -> str:
+def host_name() -> str:
+    """Return the name in the request's Host header, "" if it is malformed."""
     return _bare(request.environ.get("HTTP_HOST", ""))
 
 
@@ -100,18 +111,18 @@ def _complete_start() -> None:
         parts().start.complete()
     except ConfigurationError as error:
         # At the start Redis was away, so nobody could know it then.
-        log.error("request %s is refused: %s", g.request_id, error)
+        log.error("request_refused", request=g.request_id, reason=error)
         raise
 
 
 def _identity() -> Identity:
-    found = parts().authentication.authenticate(_token(), address())
+    found = parts().authentication.authenticate(bearer_token(), address())
     if found is None:
         raise Unauthorized(www_authenticate=WWWAuthenticate("bearer"))
     return found
 
 
-def _token() -> str | None:
+def bearer_token() -> str | None:
     """Return what the request gives as its token, None unless it's exactly one.
 
     A repeated header arrives joined with commas, which no token has.

@@ -8,6 +8,7 @@ from typing import cast
 
 from flask import current_app, g, request
 
+from api.elsewhere import Elsewhere
 from api.start import Start
 from lambdaqueue.administration import Administration
 from lambdaqueue.authentication import Authentication
@@ -15,13 +16,16 @@ from lambdaqueue.callbacks import Callbacks
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect, scripts_of
 from lambdaqueue.executing import Executions
+from lambdaqueue.finding import Finding
 from lambdaqueue.first_answers import FirstAnswers
 from lambdaqueue.identity import Actor, Identity
+from lambdaqueue.overview import Overviews
 from lambdaqueue.purging import Purging
 from lambdaqueue.replaying import Replaying
 from lambdaqueue.scheduling import Scheduling
 from lambdaqueue.service import Service
 from lambdaqueue.services import ServiceJobs
+from lambdaqueue.signing_in import SigningIn
 from lambdaqueue.targets import TargetRules
 from lambdaqueue.timers import Timers
 from lambdaqueue.waiting import Waiters
@@ -67,11 +71,15 @@ class Parts:
     first_answers: FirstAnswers
     administration: Administration
     authentication: Authentication
+    signing_in: SigningIn
+    elsewhere: Elsewhere
     targets: TargetRules
     timers: Timers
     service_jobs: ServiceJobs
     executions: Executions
     callbacks: Callbacks
+    finding: Finding
+    overviews: Overviews
     start: Start
     client: Redis
 
@@ -84,6 +92,8 @@ class Parts:
         """
         client = connect(settings)
         administration = Administration(client, settings)
+        elsewhere = Elsewhere()
+        signing_in = SigningIn(client, elsewhere)
         return cls(
             settings=settings,
             service=Service(client),
@@ -94,18 +104,23 @@ class Parts:
             first_answers=FirstAnswers(client),
             administration=administration,
             authentication=Authentication(client),
+            signing_in=signing_in,
+            elsewhere=elsewhere,
             targets=settings.targets,
             timers=Timers(client),
             service_jobs=ServiceJobs(client),
             executions=Executions(client),
             callbacks=Callbacks(client),
-            start=Start(administration),
+            finding=Finding(client),
+            overviews=Overviews(client),
+            start=Start(administration, settings.public_url),
             client=client,
         )
 
     def close(self) -> None:
         """Close its connections to Redis, for whoever makes more than one app in a process."""
         self.waiters.close()
+        self.elsewhere.close()
         scripts_of(self.client).close()
         self.client.close()
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from lambdaqueue.errors import Issue, LambdaQueueError, RequestError
+from lambdaqueue.logs import Log
 from lambdaqueue.rendering.paths import misnamed_queue
 from lambdaqueue.rendering.problems import STATUSES, known_as, patience, problem
 from lambdaqueue.rendering.service_paths import misnamed_service
 
 __all__ = ["install"]
 
-log = logging.getLogger("lambdaqueue.api")
+log = Log("lambdaqueue.api")
 
 
 def install(app: Flask) -> None:
@@ -54,7 +54,7 @@ def _misnamed(path: str, status: int | None) -> RequestError | None:
 
 
 def _unexpected(error: Exception) -> Response:
-    log.error("request %s failed", g.request_id, exc_info=error)
+    log.error("request_failed", cause=error, request=g.request_id)
     return _response(500)
 
 

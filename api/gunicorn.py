@@ -41,6 +41,7 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 
 accesslog = None
+logger_class = "api.server_log.ServerLog"
 loglevel = os.environ.get("LQ_LOG_LEVEL", "INFO").lower()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -20,13 +19,14 @@ from lambdaqueue.commands import HistoryFilter
 from lambdaqueue.errors import LambdaQueueError
 from lambdaqueue.identity import Scope
 from lambdaqueue.job import Job, State
+from lambdaqueue.logs import Log
 from lambdaqueue.rendering import render
 from lambdaqueue.rendering.paths import check_queue_name
 from lambdaqueue.replaying import ReplayOrder
 
 __all__ = ["blueprint"]
 
-log = logging.getLogger("lambdaqueue.api")
+log = Log("lambdaqueue.api")
 
 blueprint = Blueprint("history", __name__, url_prefix="/api/v1")
 
@@ -117,7 +117,7 @@ def _until_it_breaks(pieces: Iterator[bytes], request_id: str) -> Iterator[bytes
     try:
         yield from pieces
     except LambdaQueueError as error:
-        log.error("request %s: the export breaks off: %s", request_id, error)
+        log.error("export_broke_off", request=request_id, reason=error)
         yield BROKEN_OFF
         # The web server takes it for a client that left: it ends neither chunks nor a traceback.
         raise ConnectionResetError(errno.ECONNRESET, "the export breaks off") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, current_app
 
 from api.access import needs
@@ -10,6 +12,7 @@ from api.bodies import read_object
 from api.current import environment, parts, service
 from api.idempotency import read_idempotency
 from api.message_schemas import MessageSchema, compact
+from api.pushes import read_traceparent
 from api.schemas import loaded
 from lambdaqueue import strict_json
 from lambdaqueue.commands import Push
@@ -32,6 +35,7 @@ def send() -> Response:
     payload = compact(wanted["payload"], "payload", current_app.config["MAX_PAYLOAD"])
     message = Message(parts().settings.header_name, wanted["attempt"])
     spec = message_spec(payload, wanted["url"], wanted["event_type"], message)
+    spec = replace(spec, traceparent=read_traceparent())
     idempotency = read_idempotency(body.raw)
     pushed = service().push(environment(), QUEUE, Push(spec), idempotency)
     return answer(strict_json.dumps({"id": pushed.job.id}), 202, replayed=pushed.replayed)

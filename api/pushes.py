@@ -7,6 +7,7 @@ import binascii
 import marshal
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -131,7 +132,10 @@ def read_batch(body: Mapping[str, Any], max_payload: int) -> list[Push]:
             break
     if issues:
         raise InvalidRequest(issues[:MAX_ISSUES])
-    return pushes
+    traceparent = read_traceparent()
+    if traceparent is None:
+        return pushes
+    return [replace(push, spec=replace(push.spec, traceparent=traceparent)) for push in pushes]
 
 
 def read_change(body: Mapping[str, Any], max_payload: int) -> Change:

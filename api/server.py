@@ -170,7 +170,8 @@ class PatientWorker(GeventWorker):  # type: ignore[misc]
             super().handle_request(listener_name, req, sock, addr)
         finally:
             sock.flush()
-        if not _drained(req.body):
+        # One that is idle from now on would be waited for when the worker stops.
+        if not self.alive or not _drained(req.body):
             raise StopIteration
 
     def handle_exit(self, sig: Any, frame: Any) -> None:

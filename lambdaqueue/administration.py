@@ -28,6 +28,7 @@ from lambdaqueue.readiness import check, mark_instance
 from lambdaqueue.removal import remove_environment
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.signing import Secret
+from lambdaqueue.signing_in import SigningIn
 from lambdaqueue.tokens import TokenStore
 from lambdaqueue.vault import Vault
 
@@ -69,6 +70,10 @@ class Administration:
         self._environments = EnvironmentStore(client, now)
         self._tokens = TokenStore(client, now)
         self._instance: str | None = None
+
+    def signing_in(self) -> SigningIn:
+        """Return what knows people's accounts, on the same database."""
+        return SigningIn(self._client)
 
     # The start of a process
 
@@ -130,6 +135,10 @@ class Administration:
     def environments(self) -> list[EnvironmentInfo]:
         """Return all environments by name."""
         return self._environments.all()
+
+    def environment_ids(self) -> dict[str, str]:
+        """Return the ids of all environments by name, also of those that are ending."""
+        return self._environments.ids()
 
     def create_environment(self, name: str, by: str) -> EnvironmentInfo:
         """Make an environment with a new secret; `by` is whom the audit names.
@@ -275,6 +284,10 @@ class Administration:
             raise SecretUnreadable(WRONG_KEY)
 
     # The audit
+
+    def note(self, actor: Actor, action: str, thing: str) -> None:
+        """Write into the audit what no script does by itself; raises NotFound."""
+        self._environments.note(actor, action, thing)
 
     def audit(self, environment: str, limit: int, cursor: str | None) -> Page[AuditEntry]:
         """List who did what, newest first."""

@@ -10,8 +10,8 @@ import redis
 
 from lambdaqueue import keys
 from lambdaqueue.connection import scripts_of, translated
-from lambdaqueue.queues import PIECE
 from lambdaqueue.spec import Spec
+from lambdaqueue.stats import PIECE, read_note
 from lambdaqueue.store import request_id
 
 __all__ = ["AlertStore", "Condition", "QueueState", "conditions_of"]
@@ -26,6 +26,7 @@ NEARLY_FULL, ROOM_AGAIN = 0.9, 0.85
 """Shares of `maxmemory`: above the one it's told, below the other it's over."""
 
 CHUNK = 500
+FIELDS = ("error", "opened", "completed", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +109,26 @@ class AlertStore:
                 now = int(self._client.time()[0]) if self.now is None else self.now // 1_000
                 pipeline = self._client.pipeline(transaction=False)
                 for environment, name in chunk:
-                    pipeline.hmget(keys.queue(environment, name), "error", "opened")
-                    for number in (now // PIECE, now // PIECE - 1):
-                        pipeline.hgetall(keys.stats(environment, name, PIECE, number))
+                    # First the notes: what ends meanwhile makes it more, never less than none.
+                    pieces = (now // PIECE - 1, now // PIECE)
+                    pipeline.hmget(keys.pieces(environment, name), pieces)
+                    pipeline.hmget(keys.queue(environment, name), FIELDS)
                 rows = pipeline.execute()
-            for at, (environment, name) in enumerate(chunk):
-                yield _state(f"{environment}:{name}", *rows[3 * at : 3 * at + 3])
+            for (environment, name), notes, fields in zip(
+                chunk, rows[::2], rows[1::2], strict=True
+            ):
+                yield _state(f"{environment}:{name}", notes, fields)
 
 
-def _state(ref: str, fields: Sequence[bytes | None], *pieces: dict[bytes, bytes]) -> QueueState:
-    error, opened = fields
-    counted = [(what.decode(), int(n)) for piece in pieces for what, n in piece.items()]
+def _state(ref: str, notes: Sequence[bytes | None], fields: Sequence[bytes | None]) -> QueueState:
+    error, opened, *ended = fields
+    completed, failed = (int(number or 0) for number in ended)
+    began = next((read_note(note) for note in notes if note is not None), None)
     return QueueState(
         ref=ref,
         error=(error or b"").decode().partition(" ")[2],
         opened=int(opened or 0),
-        completed=sum(n for what, n in counted if what == "completed"),
-        failed=sum(n for what, n in counted if what.startswith("failed")),
+        # Nothing was noted: nothing has ended.
+        completed=completed - began["completed"] if began else 0,
+        failed=failed - began["failed"] if began else 0,
     )

@@ -13,7 +13,7 @@ from lambdaqueue.errors import StorageFull, TooManyRefusals
 from lambdaqueue.identity import Identity, Token
 from lambdaqueue.tokens import REFUSALS_WINDOW, Found, TokenStore
 
-__all__ = ["KEPT", "MOST_REFUSALS", "Authentication"]
+__all__ = ["KEPT", "MOST_REFUSALS", "Authentication", "site_of"]
 
 KEPT = 0.5
 """Seconds for which an answer is used again: so long a token may outlive its revocation."""
@@ -56,7 +56,7 @@ class Authentication:
         token = Token.parse(text) if text else None
         identity = self._identify(token) if token else None
         if identity is None:
-            self._refuse(_site(address))
+            self._refuse(site_of(address))
         return identity
 
     def _identify(self, token: Token) -> Identity | None:
@@ -94,7 +94,7 @@ class Authentication:
         raise TooManyRefusals(MOST_REFUSALS, REFUSALS_WINDOW, max(1, round(until - now)))
 
 
-def _site(address: str) -> str:
+def site_of(address: str) -> str:
     """Return whom an address stands for: itself, of IPv6 the network that one customer has."""
     try:
         # Some proxies tell the port, too.

@@ -110,6 +110,9 @@ class Settings:
     host_slots: int = 0
     grace: float = 10.0
     log_level: str = "INFO"
+    log_format: str = "text"
+    metrics_token: str = field(default="", repr=False)
+    metrics_queues: int = 200
 
     @property
     def targets(self) -> TargetRules:
@@ -149,6 +152,9 @@ class Settings:
             alert_format=read.choice("LQ_ALERT_FORMAT", "json", ("json", "slack")),
             alert_ratio=read.number("LQ_ALERT_PERCENT", 50, 1, 100) / 100,
             log_level=read.choice("LQ_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+            log_format=read.choice("LQ_LOG_FORMAT", "text", ("text", "json")),
+            metrics_token=read.text("LQ_METRICS_TOKEN", "", r"[!-~]{16,256}"),
+            metrics_queues=read.number("LQ_METRICS_QUEUES", default.metrics_queues, 1, 2_000),
         )
         settings._check_alert_target()
         return settings

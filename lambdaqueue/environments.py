@@ -74,11 +74,15 @@ class EnvironmentStore:
         policy = RetryPolicy.from_json(json.loads(retry)) if retry else None
         return EnvironmentInfo(environment, name.decode(), int(created), policy)
 
-    def all(self) -> list[EnvironmentInfo]:
-        """Return all environments by name."""
+    def ids(self) -> dict[str, str]:
+        """Return the ids of all environments by name, also of those that are ending."""
         with translated():
             names: Any = self._client.hgetall(keys.names)
-        found = (self.info(environment.decode()) for _, environment in sorted(names.items()))
+        return {name.decode(): environment.decode() for name, environment in sorted(names.items())}
+
+    def all(self) -> list[EnvironmentInfo]:
+        """Return all environments by name."""
+        found = (self.info(environment) for environment in self.ids().values())
         return [info for info in found if info is not None]
 
     def change(self, actor: Actor, fields: Mapping[str, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -15,15 +15,20 @@ from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.job import Job, State
 from lambdaqueue.queue_settings import Policies
 
-__all__ = ["PAGE_BYTES", "HistoryStore"]
+__all__ = ["MOST_LOOKED_AT", "PAGE_BYTES", "HistoryStore"]
 
 PAGE_BYTES = 4 * 1024 * 1024
 """A page ends early when its payloads and bodies are larger than this."""
+
+MOST_LOOKED_AT = 5_000
+"""Entries that one page looks at; it ends early where fewer of them match than were asked for."""
 
 CURSOR = re.compile(r"[1-9][0-9]{0,14}-[0-9]{1,15}-[cf]")
 ENTRY = re.compile(r"[cf][1-9][0-9]{0,14}-[0-9]{1,15}")
 CHUNK = 100
 KINDS = {State.COMPLETED: "c", State.FAILED: "f", State.CANCELLED: "f"}
+
+Fields = Mapping[bytes, bytes]
 
 Position = tuple[int, int, str]
 """Where an entry is: its stream id in two numbers, and which of the queue's two streams."""
@@ -82,46 +87,48 @@ class HistoryStore:
 
         They are read in chunks as they are asked for. Raises as `page`.
         """
-        start = _position(cursor) if cursor else None
-        policies = self._policies(environment, queue)
-        for position, job in self._merged(environment, queue, where, start, policies):
-            if _matches(where, job):
-                yield _cursor(position), job
+        found = self._looked_at(environment, queue, where, cursor)
+        return ((at, job) for at, job in found if job is not None)
 
     def page(
         self, environment: str, queue: str, where: HistoryFilter, limit: int, cursor: str | None
     ) -> Page[Job]:
-        """Return entries, newest first.
+        """Return entries, newest first; of those that match none too, if they are far between.
 
         Raises:
             InvalidRequest: `cursor` is not one that an earlier page gave.
         """
-        policies = self._policies(environment, queue)
-        start = _position(cursor) if cursor else None
         rows: list[Job] = []
-        size, previous = 0, start
-        for position, job in self._merged(environment, queue, where, start, policies):
-            if len(rows) == limit or (rows and size > PAGE_BYTES):
-                return Page(tuple(rows), previous and _cursor(previous))
-            if not _matches(where, job):
-                continue
-            rows.append(job)
-            size += len(job.spec.payload) + (len(job.result.body) if job.result else 0)
-            previous = position
+        size, previous = 0, cursor
+        found = self._looked_at(environment, queue, where, cursor)
+        for number, (at, job) in enumerate(found):
+            is_full = len(rows) == limit or (rows and size > PAGE_BYTES)
+            if is_full or number == MOST_LOOKED_AT:
+                return Page(tuple(rows), previous)
+            previous = at
+            if job is not None:
+                rows.append(job)
+                size += len(job.spec.payload) + (len(job.result.body) if job.result else 0)
         return Page(tuple(rows))
 
+    def _looked_at(
+        self, environment: str, queue: str, where: HistoryFilter, cursor: str | None = None
+    ) -> Iterator[tuple[str, Job | None]]:
+        """Yield as `entries`, and None in the place of each entry that doesn't match."""
+        start = _position(cursor) if cursor else None
+        policies = self._policies(environment, queue)
+        for position, fields in self._merged(environment, queue, where, start):
+            at = _cursor(position)
+            if _matches(where, fields):
+                yield at, Job.from_entry(queue, _name(position), fields, policies)
+            else:
+                yield at, None
+
     def _merged(
-        self,
-        environment: str,
-        queue: str,
-        where: HistoryFilter,
-        start: Position | None,
-        policies: Policies,
-    ) -> Iterator[tuple[Position, Job]]:
+        self, environment: str, queue: str, where: HistoryFilter, start: Position | None
+    ) -> Iterator[tuple[Position, Fields]]:
         kinds = [KINDS[where.state]] if where.state else ["c", "f"]
-        streams = [
-            _Stream(self, environment, queue, kind, where, start, policies) for kind in kinds
-        ]
+        streams = [_Stream(self, environment, queue, kind, where, start) for kind in kinds]
         while True:
             heads = [stream for stream in streams if stream.head is not None]
             if not heads:
@@ -166,13 +173,12 @@ class _Stream:
         kind: str,
         where: HistoryFilter,
         start: Position | None,
-        policies: Policies,
     ) -> None:
         lowest = "-" if where.since is None else str(where.since)
         self._read: Callable[[str], list[tuple[bytes, dict[bytes, bytes]]]] = lambda highest: (
             store.read_chunk(environment, queue, kind, highest, lowest)
         )
-        self._queue, self._kind, self._policies = queue, kind, policies
+        self._kind = kind
         self._rows: list[tuple[bytes, dict[bytes, bytes]]] = []
         self._highest: str | None = str(where.until) if where.until is not None else "+"
         if start is not None:
@@ -182,7 +188,7 @@ class _Stream:
             self._highest = from_cursor if equal_is_left else f"({from_cursor}"
             if where.until is not None and where.until < start[0]:
                 self._highest = str(where.until)
-        self.head: Job | None = None
+        self.head: Fields | None = None
         self.position: Position = (0, 0, "")
         self.advance()
 
@@ -194,18 +200,19 @@ class _Stream:
         if not self._rows:
             self.head = None
             return
-        name, fields = self._rows.pop()
+        name, self.head = self._rows.pop()
         ms, _, seq = name.decode().partition("-")
         self.position = (int(ms), int(seq), self._kind)
-        self.head = Job.from_entry(
-            self._queue, f"{self._kind}{name.decode()}", fields, self._policies
-        )
 
 
-def _matches(where: HistoryFilter, job: Job) -> bool:
-    if where.key is not None and job.key != where.key:
+def _matches(where: HistoryFilter, fields: Fields) -> bool:
+    if where.key is not None and fields.get(b"key") != where.key.encode():
         return False
-    return where.state is None or job.state is where.state
+    return where.state is None or fields[b"state"] == where.state.encode()
+
+
+def _name(position: Position) -> str:
+    return f"{position[2]}{position[0]}-{position[1]}"
 
 
 def _cursor(position: Position) -> str:

@@ -3,8 +3,9 @@
 `E` is an environment's id, `Q` a queue's name (no colon in either), `S` a schedule's id (a service
 job's is `service/job`), `C` a collection of schedules (`schedules`, `periodic`, `timers`,
 `services`), `F` a digest of a flow key, `U` one of a target's URL without its query, `W` a worker's
-incarnation. A *queue ref* is `E:Q`. The scripts build the same names in `scripts/shared/names.lua`;
-`inspect.lua` knows their invariants.
+incarnation, `A` an account's id, `X` the SHA-256 of a session's cookie, `H` a digest of what a
+client sent. A *queue ref* is `E:Q`. The scripts build the same names in `scripts/shared/`, most of
+them in `names.lua`; `inspect.lua` knows their invariants.
 
 Shared by all environments; the first nine are always KEYS[1..9] of a script (see `GLOBAL`):
 
@@ -26,13 +27,30 @@ Shared by all environments; the first nine are always KEYS[1..9] of a script (se
 | lq:deadlines            | zset   | while jobs await      | queue ref -> ms, no later than the    |
 |                         |        | callbacks             | soonest deadline of its awaiting jobs |
 | lq:alerts               | hash   | while they last       | what the operator was told -> since   |
+| lq:totals               | hash   | for ever              | schedules fired, workers that died    |
+| lq:busiest              | zset   | while there are any   | queue ref -> logarithm of its endings |
+| lq:named                | set    | once metrics are read | refs of queues that metrics name      |
+| lq:fresh                | set    | until they are read   | refs of queues that are new to them   |
+| lq:others               | hash   | once a queue has no   | what queues without a name have done, |
+|                         |        | name in the metrics   | and their jobs; since: it is told of  |
 | lq:environments         | set    | for ever              | ids of all environments               |
 | lq:names                | hash   | for ever              | an environment's name -> its id       |
 | lq:tokens               | hash   | for ever              | a token's id -> its environment's id  |
 | lq:vault                | string | for ever              | tells a right master key from a wrong |
 | lq:refused:<address>    | string | 60 s                  | bad tokens that came from there       |
+| lq:accounts             | hash   | for ever              | name of an account -> its id          |
+| lq:first_link           | string | 24 h                  | hash of the link that makes the first |
 | lq:instance             | string | for ever              | the database's mark, see readiness.py |
 | lq:writable             | string | 1 s                   | a trial, see readiness.py             |
+
+One for each account or sign-in:
+
+| lq:account:A            | hash   | until it's removed    | name, password (hashed), epoch of its |
+|                         |        |                       | sessions, its roles by environment, … |
+| lq:session:X            | hash   | 1 h idle, 12 h in all | account, epoch, csrf, created, seen,  |
+|                         |        |                       | proved                                |
+| lq:sign_in:H            | hash   | 1 h                   | attempts to sign in, and until when   |
+|                         |        |                       | there must be none                    |
 
 One for each worker, request or RQ job:
 
@@ -97,8 +115,11 @@ One for each queue or job:
 | lq:E:awaiting:Q         | zset   | as its jobs           | job id -> ms of its deadline, while a |
 |                         |        |                       | callback is to end it                 |
 | lq:E:history:Q:c, :f    | stream | limits of the queue   | successes; failures and cancellations |
-| lq:E:stats:Q:T          | hash   | 2 h; a day's: 48 h    | endings by state and error class in   |
-|                         |        |                       | one piece of time, <s>.<number>       |
+| lq:E:totals:Q           | hash   | as its queue          | counts that only grow: failures and   |
+|                         |        |                       | retries by class, attempts by time    |
+|                         |        |                       | taken and by lateness, lost           |
+| lq:E:pieces:Q           | hash   | 26 h                  | number of a piece of 300 s -> these   |
+|                         |        |                       | counts, and endings, as it began      |
 | lq:E:latest:Q           | hash   | as its entries        | unique key -> newest history entry    |
 | lq:E:job:<id>           | hash   | until the job ends    | the job's truth, see scripts          |
 """
@@ -117,6 +138,8 @@ __all__ = [
     "GLOBAL",
     "LINE_NAME",
     "Collection",
+    "account",
+    "accounts",
     "alerts",
     "all_tokens",
     "aside",
@@ -129,6 +152,7 @@ __all__ = [
     "environment",
     "environments",
     "executions",
+    "first_link",
     "flows",
     "held",
     "history",
@@ -139,6 +163,7 @@ __all__ = [
     "line",
     "names",
     "payloads",
+    "pieces",
     "queue",
     "queue_ref",
     "queues",
@@ -146,10 +171,12 @@ __all__ = [
     "request",
     "resting",
     "retried",
-    "stats",
+    "session",
+    "sign_in",
     "target",
     "token_uses",
     "tokens",
+    "totals",
     "unfinished",
     "unique",
     "validating",
@@ -168,6 +195,8 @@ environments = "lq:environments"
 names = "lq:names"
 all_tokens = "lq:tokens"
 vault = "lq:vault"
+accounts = "lq:accounts"
+first_link = "lq:first_link"
 due_schedules = "lq:due_schedules"
 deadlines = "lq:deadlines"
 alerts = "lq:alerts"
@@ -219,6 +248,20 @@ def target(env: str, digest: str) -> str:
 
 def validating(env: str, digest: str) -> str:
     return f"lq:{env}:validating:{digest}"
+
+
+def account(account_id: str) -> str:
+    return f"lq:account:{account_id}"
+
+
+def session(digest: str) -> str:
+    return f"lq:session:{digest}"
+
+
+def sign_in(*who: str) -> str:
+    """`who` is an address, or the name of an account and an address; both come from outside."""
+    digest = hashlib.sha256("\n".join(who).encode()).hexdigest()
+    return f"lq:sign_in:{digest[:32]}"
 
 
 def refused(address: str) -> str:
@@ -309,9 +352,12 @@ def history(env: str, name: str, kind: str) -> str:
     return f"lq:{env}:history:{name}:{kind}"
 
 
-def stats(env: str, name: str, seconds: int, number: int) -> str:
-    """`number` counts pieces of `seconds` since 1970."""
-    return f"lq:{env}:stats:{name}:{seconds}.{number}"
+def totals(env: str, name: str) -> str:
+    return f"lq:{env}:totals:{name}"
+
+
+def pieces(env: str, name: str) -> str:
+    return f"lq:{env}:pieces:{name}"
 
 
 def latest(env: str, name: str) -> str:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import redis
 
 from lambdaqueue import keys
-from lambdaqueue.commands import Endings, Endpoint, LastError, Page, QueueInfo, QueueStats
+from lambdaqueue.commands import Endpoint, LastError, Page, QueueInfo, QueueStats
 from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.identity import Actor
 from lambdaqueue.job import State
 from lambdaqueue.queue_settings import QueueSettings
 from lambdaqueue.rate import FlowLimits
+from lambdaqueue.stats import StatsStore
 from lambdaqueue.store import request_id
 
 __all__ = ["QueueStore"]
@@ -29,9 +29,6 @@ FIELDS = (
 
 MOST_ENDPOINTS = 100
 """Endpoints in trouble that are told of a queue."""
-
-PIECE, HOUR, DAY = 300, 3_600, 86_400
-"""Seconds of the pieces of time that endings are counted in; `endings.lua` knows them."""
 
 
 class QueueStore:
@@ -50,14 +47,7 @@ class QueueStore:
 
     def stats(self, environment: str, name: str) -> QueueStats:
         """Count what ended in the last hour, to five minutes, and today (UTC)."""
-        with translated():
-            now = int(self._client.time()[0]) if self.now is None else self.now // 1_000
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.hgetall(keys.stats(environment, name, DAY, now // DAY))
-            for number in range(now // PIECE - HOUR // PIECE + 1, now // PIECE + 1):
-                pipeline.hgetall(keys.stats(environment, name, PIECE, number))
-            today, *pieces = pipeline.execute()
-        return QueueStats(last_hour=_endings(pieces), today=_endings([today]))
+        return StatsStore(self._client, self.now).ended(environment, name)
 
     def endpoints(self, environment: str, name: str) -> tuple[Endpoint, ...]:
         """Return the endpoints of a queue that are in trouble: the first of them, not thousands."""
@@ -208,19 +198,6 @@ def _info(name: str, row: Sequence[bytes | None]) -> QueueInfo:
         troubled=int(troubled or 0),
         opened=int(opened or 0),
     )
-
-
-def _endings(pieces: Iterable[Mapping[bytes, bytes]]) -> Endings:
-    """Add up what `endings.lua` counted: `completed`, `failed:<class>`, `cancelled`."""
-    total: Counter[str] = Counter()
-    for piece in pieces:
-        total.update({what.decode(): int(number) for what, number in piece.items()})
-    classes = {
-        what.removeprefix("failed:"): number
-        for what, number in sorted(total.items())
-        if what.startswith("failed:")
-    }
-    return Endings(total["completed"], sum(classes.values()), total["cancelled"], classes)
 
 
 def _flow_fields(flow: FlowLimits) -> dict[str, Any]:

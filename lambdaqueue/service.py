@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from lambdaqueue import ids
+from lambdaqueue import ids, tracing
 from lambdaqueue.commands import (
     Change,
     Endpoint,
@@ -67,7 +67,7 @@ class Service:
                 used for another request.
         """
         try:
-            return self._jobs.push(environment, queue, [push], idempotency)[0]
+            return self._push(environment, queue, [push], idempotency)[0]
         except TargetMissing:
             raise InvalidRequest([NO_TARGET]) from None
 
@@ -84,10 +84,27 @@ class Service:
             InvalidRequest: as `push`, with a path that begins with `items` and the index.
         """
         try:
-            pushed = self._jobs.push(environment, queue, pushes, idempotency)
+            pushed = self._push(environment, queue, pushes, idempotency)
         except TargetMissing as missing:
             raise InvalidRequest([NO_TARGET.at("items", missing.index)]) from None
         return pushed, any(each.replayed for each in pushed)
+
+    def _push(
+        self,
+        environment: str,
+        queue: str,
+        pushes: Sequence[Push],
+        idempotency: Idempotency | None,
+    ) -> list[Pushed]:
+        given = pushes[0].spec.traceparent if pushes else None
+        with tracing.pushing(queue, given, len(pushes)) as span:
+            traceparent = tracing.traceparent_of(span, given)
+            if traceparent != given:
+                pushes = [
+                    replace(push, spec=replace(push.spec, traceparent=traceparent))
+                    for push in pushes
+                ]
+            return self._jobs.push(environment, queue, pushes, idempotency)
 
     def item(self, environment: str, item_id: str) -> Job:
         """Return a job, from history when it has ended.

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from lambdaqueue.commands import Page
 from lambdaqueue.connection import Redis
 from lambdaqueue.errors import NotFound
 from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
@@ -79,6 +80,12 @@ class ServiceJobs:
         lists = (self._within(environment, scope) for scope in where.scopes)
         within = {each.id: each for each in itertools.chain.from_iterable(lists)}
         return [within[name] for name in sorted(within)]
+
+    def page(self, environment: str, limit: int, cursor: str | None) -> Page[ServiceJob]:
+        """List service jobs by name."""
+        ids = self._schedules.ids_with(environment, "", cursor or "", limit + 1)
+        rows = self._schedules.read_many(environment, ids[:limit])
+        return Page(tuple(map(ServiceJob.of, rows)), ids[limit - 1] if len(ids) > limit else None)
 
     def drop(self, environment: str, service: str, job: str) -> None:
         """Forget a service job; executions that are unfinished go on. Raises NotFound."""

@@ -8,7 +8,6 @@ as soon as the subscription stands, after each hint, and when the time is over.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,10 +19,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from lambdaqueue.job import Job
+from lambdaqueue.logs import Log
 
 __all__ = ["MOST_WAITERS", "Waiters"]
 
-log = logging.getLogger("lambdaqueue.waiting")
+log = Log("lambdaqueue.waiting")
 
 ENDED = "lq:ended"
 """The channel: each message has the ids of what one run of a script ended."""
@@ -86,6 +86,11 @@ class Waiters:
             self._closed = True
             if self._subscription is not None:
                 self._subscription.end()
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether nobody may wait any more: this process stops."""
+        return self._closed
 
     def _enter(self, job_id: str) -> _Place | None:
         with self._lock:
@@ -169,7 +174,7 @@ class _Subscription(Thread):
             connection.send_command("SUBSCRIBE", ENDED)
             self._listen(connection)
         except (redis.RedisError, OSError) as error:
-            log.warning("the subscription to what ends broke off: %s", error)
+            log.warning("subscription_lost", reason=error)
         finally:
             self.end()
             connection.disconnect()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 
 from lambdaqueue import keys
 from lambdaqueue.alerts import NEARLY_FULL, QUEUE, ROOM_AGAIN, AlertStore, Condition, conditions_of
 from lambdaqueue.config import Settings
 from lambdaqueue.errors import StorageFull
+from lambdaqueue.logs import Log
 from lambdaqueue.spec import Spec
 from lambdaqueue.upkeep import Upkeep
 
 __all__ = ["Alerting"]
 
-log = logging.getLogger("lambdaqueue.scheduler")
+log = Log("lambdaqueue.scheduler")
 
 EVERY = 10.0
 
@@ -40,13 +40,13 @@ class Alerting:
         found = {each.name: each for each in self._conditions(known)}
         try:
             for name in sorted(found.keys() - known):
-                log.error("alert %s", found[name].text)
+                log.error("alert", condition=name, text=found[name].text)
                 self._store.tell(name, self._spec(found[name].text, over=False), over=False)
             for name in sorted(known - found.keys()):
-                log.warning("alert_over %s", name)
+                log.warning("alert_over", condition=name)
                 self._store.tell(name, self._spec(name, over=True), over=True)
         except StorageFull as error:  # told when there is room; other duties go on
-            log.warning("alerts_wait: %s", error)
+            log.warning("alerts_wait", reason=error)
         return EVERY
 
     def _conditions(self, known: set[str]) -> Iterator[Condition]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
+from lambdaqueue import tracing
 from lambdaqueue.claims import Claim
 from lambdaqueue.envelope import headers_for
 from lambdaqueue.outcome import Answer, ErrorClass
@@ -23,8 +26,8 @@ class Caller:
         self._voucher = voucher
         self._invoker = invoker
 
-    async def call(self, claim: Claim) -> Answer:
-        """Make the one call of an attempt.
+    def call(self, claim: Claim) -> Coroutine[Any, Any, Answer]:
+        """Make the one call of an attempt, within a span of its own where there are spans.
 
         What came before it is part of the answer's duration, not of the call's deadline.
 
@@ -33,6 +36,17 @@ class Caller:
             NotToBeSent: somebody else has the job by now, or a callback shows that it runs.
             StorageUnavailable: its callback token could not be stored, so nothing was sent.
         """
+        return self._traced(claim) if tracing.are_collected() else self._call(claim)
+
+    async def _traced(self, claim: Claim) -> Answer:
+        with tracing.attempting(
+            claim.queue, claim.spec.traceparent, job_id=claim.id, attempt=claim.attempt
+        ) as span:
+            answer = await self._call(claim)
+            tracing.conclude(span, answer.status, answer.failure)
+            return answer
+
+    async def _call(self, claim: Claim) -> Answer:
         url = claim.target
         if url is None:
             return Answer(failure=ErrorClass.NO_TARGET)

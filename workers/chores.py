@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import logging
 import os
 import time
 from itertools import islice
@@ -11,12 +10,13 @@ from itertools import islice
 from lambdaqueue import keys
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect
+from lambdaqueue.logs import Log
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.upkeep import Upkeep
 
 __all__ = ["LONGEST", "inspect_queues", "stir_queues", "trim_history"]
 
-log = logging.getLogger("lambdaqueue.housekeeping")
+log = Log("lambdaqueue.housekeeping")
 
 LONGEST = 600
 """Seconds that a chore may take."""
@@ -84,7 +84,7 @@ def inspect_queues() -> None:
         for name in upkeep.queues(environment):
             ref = keys.queue_ref(environment, name)
             for finding in upkeep.inspect(ref):
-                log.error("inspection_finding queue=%s: %s", ref, finding)
+                log.error("inspection_finding", queue=ref, finding=finding)
 
 
 def _stores() -> tuple[Upkeep, QueueStore]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import random
 import time
@@ -14,6 +13,7 @@ from typing import TypeVar
 from lambdaqueue.attempts import AttemptStore, Kind, Settlement
 from lambdaqueue.claims import Claim
 from lambdaqueue.errors import SecretUnreadable, StorageUnavailable, WorkerDeclaredDead
+from lambdaqueue.logs import Log
 from lambdaqueue.outcome import Answer, ErrorClass
 from workers.attempt import conclude, put_off, returned
 from workers.caller import Caller
@@ -24,7 +24,7 @@ from workers.pulse import GIVE_UP, Pulse
 
 __all__ = ["ANSWER_WITHIN", "Courier"]
 
-log = logging.getLogger("lambdaqueue.worker")
+log = Log("lambdaqueue.worker")
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class Courier:
                 await self._rest()
             return await self._drain()
         except StorageUnavailable as error:
-            log.error("outcomes_not_stored: %s; their leases will run out", error)
+            log.error("outcomes_not_stored", reason=error, then="their leases will run out")
             return False
         finally:
             self._pulse.stop()
@@ -135,7 +135,7 @@ class Courier:
             self._pulse.die()
             return
         except StorageUnavailable as error:
-            log.warning("storage_unavailable: %s; looking again", error)
+            log.warning("storage_unavailable", reason=error, then="looking again")
             self._pause = AWAY_PAUSE
             return
         self._line_empty = len(claimed.claims) < most
@@ -147,7 +147,7 @@ class Courier:
             self._pause = HELD_BACK_PAUSE
         self._send(claimed.claims)
         for claim, reason in claimed.unreadable:
-            log.error("job_unreadable id=%s: %s; a newer version may take it", claim.id, reason)
+            log.error("job_unreadable", id=claim.id, reason=reason)
             self._finish(put_off(claim, ""))
 
     def _send(self, claims: Sequence[Claim]) -> None:
@@ -195,20 +195,20 @@ class Courier:
         try:
             answer = await self._caller.call(claim)
         except SecretUnreadable as error:
-            log.error("secret_unreadable environment=%s: %s", claim.environment, error)
+            log.error("secret_unreadable", environment=claim.environment, reason=error)
             if self._out.pop(claim.token, None):
                 self._finish(put_off(claim, f"{ErrorClass.UNVERIFIED}: {error}"))
             return
         except (NotToBeSent, StorageUnavailable) as error:
             # That a callback came first is no trouble.
-            level = logging.DEBUG if isinstance(error, NotToBeSent) else logging.WARNING
-            log.log(level, "not_sent id=%s: %s", claim.id, type(error).__name__)
+            tell = log.debug if isinstance(error, NotToBeSent) else log.warning
+            tell("not_sent", id=claim.id, reason=type(error).__name__)
             if self._out.pop(claim.token, None):
                 self._finish(returned(claim, Kind.UNSENT))
             return
         except Exception as error:
             # A mistake of ours must not take the other calls with it; history will tell.
-            log.exception("attempt_broke id=%s", claim.id)
+            log.error("attempt_broke", cause=error, id=claim.id)
             answer = Answer(
                 failure=ErrorClass.BAD_RESPONSE, detail=f"internal error: {type(error).__name__}"
             )
@@ -253,14 +253,14 @@ class Courier:
 
     def _give_up_in_silence(self) -> None:
         if self._out:
-            log.error("calls_aborted: no renewal for %s s, handing back", GIVE_UP)
+            log.error("calls_aborted", reason=f"no renewal for {GIVE_UP} s")
             self._hand_back()
 
     async def _rise_again(self) -> None:
         """Silent for too long, our jobs are others' by now: abort them, take a new name."""
         if not self._pulse.dead:
             return
-        log.error("declared_dead: aborting %d calls", len(self._out))
+        log.error("declared_dead", aborted=len(self._out))
         self._abandon()
         await self._outbox.committed()
         await self._persist(self._store.join)
@@ -293,5 +293,5 @@ class Courier:
             except StorageUnavailable as error:
                 if self._aborting or time.monotonic() > self._deadline:
                     raise
-                log.warning("storage_unavailable: %s; trying again", error)
+                log.warning("storage_unavailable", reason=error, then="trying again")
                 await asyncio.sleep(AWAY_PAUSE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import secrets
 import signal
@@ -22,15 +21,16 @@ from lambdaqueue.attempts import AttemptStore
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, RedisError, connect, connect_async
 from lambdaqueue.errors import StorageUnavailable
+from lambdaqueue.logs import Log, configure_logging
 from workers.caller import Caller
 from workers.courier import ANSWER_WITHIN, Courier
 from workers.invoking import TokenInvoker
 from workers.outbound import open_outbound
-from workers.process import configure_logging, new_event_loop
+from workers.process import new_event_loop
 
 __all__ = ["DeliveryWorker", "main"]
 
-log = logging.getLogger("lambdaqueue.worker")
+log = Log("lambdaqueue.worker")
 
 SHOW_EVERY = 5.0
 """Seconds between two updates of what RQ's tools show of this worker."""
@@ -64,13 +64,13 @@ class DeliveryWorker(BaseWorker):
         """
         self.register_birth()  # type: ignore[no-untyped-call]
         self.subscribe()  # type: ignore[no-untyped-call]
-        log.info("worker_started name=%s slots=%d", self.name, self._settings.slots)
+        log.info("worker_started", worker=self.name, slots=self._settings.slots)
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 self.complete = runner.run(self._deliver(burst))
         finally:
             self._sign_off()
-        log.info("worker_stopped name=%s complete=%s", self.name, self.complete)
+        log.info("worker_stopped", worker=self.name, complete=self.complete)
         return sum(self._shown) > 0
 
     async def _deliver(self, burst: bool) -> bool:
@@ -109,7 +109,7 @@ class DeliveryWorker(BaseWorker):
         try:
             self.teardown()  # type: ignore[no-untyped-call]
         except RedisError as error:
-            log.warning("worker_not_signed_off: %s; RQ forgets it in time", type(error).__name__)
+            log.warning("worker_not_signed_off", reason=type(error).__name__)
 
     async def _show(self) -> None:
         while True:
@@ -134,7 +134,7 @@ class DeliveryWorker(BaseWorker):
                 pipeline.hincrby(self.key, "failed_job_count", shown[1] - self._shown[1])
                 pipeline.execute()
         except RedisError as error:
-            log.warning("worker_not_shown: %s", type(error).__name__)
+            log.warning("worker_not_shown", reason=type(error).__name__)
         else:
             self._shown = shown
 
@@ -169,5 +169,5 @@ def _prepare(administration: Administration) -> None:
             administration.prepare()
             return
         except StorageUnavailable as error:
-            log.warning("storage_unavailable: %s; trying again", error)
+            log.warning("storage_unavailable", reason=error, then="trying again")
             time.sleep(1)

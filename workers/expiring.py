@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import random
 
 from lambdaqueue.endings import end
 from lambdaqueue.executions import ExecutionStore
+from lambdaqueue.logs import Log
 
 __all__ = ["Expiring"]
 
-log = logging.getLogger("lambdaqueue.scheduler")
+log = Log("lambdaqueue.scheduler")
 
 MOST_AT_ONCE = 200
 """Executions in one step: a script must not hold Redis for long."""
@@ -31,7 +31,7 @@ class Expiring:
         endings = [end(each, why, due.now, random.random()) for each, why in due.executions]
         ended = sum(self._store.end(endings))
         if ended:
-            log.warning("executions_overdue count=%d", ended)
+            log.warning("executions_overdue", count=ended)
         if due.next is None:
             return LOOK_EVERY
         return min(LOOK_EVERY, max(0.0, (due.next - due.now) / 1_000))

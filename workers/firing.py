@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import random
 
 from lambdaqueue.errors import InvalidRequest, StorageFull
+from lambdaqueue.logs import Log
 from lambdaqueue.schedule import Round, plan
 from lambdaqueue.schedule_rows import Unreadable
 from lambdaqueue.schedules import Due, ScheduleStore
@@ -13,7 +13,7 @@ from workers.waking import LONGEST_SLEEP
 
 __all__ = ["Firing"]
 
-log = logging.getLogger("lambdaqueue.scheduler")
+log = Log("lambdaqueue.scheduler")
 
 MOST_AT_ONCE = 100
 """Schedules in one step: a script must not hold Redis for long."""
@@ -45,7 +45,7 @@ class Firing:
         try:
             self._fire(due)
         except StorageFull as error:  # the other duties make room, so they mustn't wait for it
-            log.warning("schedules_wait: %s", error)
+            log.warning("schedules_wait", reason=error)
             return FULL_PAUSE
         return 0.0
 
@@ -64,6 +64,6 @@ class Firing:
             if jobs >= MOST_JOBS:
                 break
         for each in unreadable:  # they hold up nobody: they wait and are reported
-            log.error("schedule_unreadable id=%s: %s", each.ref, each.reason)
+            log.error("schedule_unreadable", id=each.ref, reason=each.reason)
         self._store.postpone(unreadable, now + LOOK_AGAIN)
         self._store.fire(rounds, due.gone)

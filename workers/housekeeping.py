@@ -7,7 +7,6 @@ nothing that stands in Redis chooses what is executed.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -24,12 +23,13 @@ from rq_scheduler import Scheduler as Timetable
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, RedisError, connect
 from lambdaqueue.errors import StorageUnavailable
+from lambdaqueue.logs import Log
 from lambdaqueue.upkeep import Upkeep
 from workers import chores
 
 __all__ = ["CHORES", "Housekeeping"]
 
-log = logging.getLogger("lambdaqueue.housekeeping")
+log = Log("lambdaqueue.housekeeping")
 
 QUEUE = "lambdaqueue-housekeeping"
 LOOK_EVERY = 10.0
@@ -86,7 +86,7 @@ class ChoreWorker(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a chore; anything else is refused and thrown away."""
         if job.func_name not in CHORES:
-            log.error("chore_refused id=%s", job.id)
+            log.error("chore_refused", id=job.id)
             job.delete()
             return
         super().execute_job(job, queue)
@@ -134,10 +134,10 @@ class Housekeeping:
                 run_due(connection)
                 anew = False
             except (RedisError, StorageUnavailable) as error:
-                log.warning("storage_unavailable: %s; trying again", type(error).__name__)
-            except Exception:
+                log.warning("storage_unavailable", reason=type(error).__name__, then="trying again")
+            except Exception as error:
                 # What stands in Redis under a chore's name is not ours: it is written over.
-                log.exception("housekeeping_broke")
+                log.error("housekeeping_broke", cause=error)
                 anew = True
             self._stopping.wait(LOOK_EVERY)
 
@@ -154,7 +154,7 @@ def throw_out(connection: Redis) -> None:
     entries: Any = connection.zrange(ChoreTimetable.scheduled_jobs_key, 0, -1)
     entries += connection.lrange(queue.key, 0, -1)
     for job_id in {entry.decode() for entry in entries} - set(JOB_IDS.values()):
-        log.error("chore_refused id=%s", job_id)
+        log.error("chore_refused", id=job_id)
         connection.zrem(ChoreTimetable.scheduled_jobs_key, job_id)
         connection.lrem(queue.key, 0, job_id)
         connection.delete(Job.key_for(job_id))

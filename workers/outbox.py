@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from lambdaqueue.attempts import AttemptStore, Kind, Settlement
+from lambdaqueue.logs import Log
 
 __all__ = ["Outbox"]
 
-log = logging.getLogger("lambdaqueue.worker")
+log = Log("lambdaqueue.worker")
 
 T = TypeVar("T")
 
@@ -87,9 +87,27 @@ class Outbox:
     def _count(self, settlement: Settlement, accepted: bool) -> None:
         if not accepted:
             # A callback may have ended the job before its webhook was answered.
-            level = logging.WARNING if settlement.claim.spec.terms is None else logging.DEBUG
-            log.log(level, "outcome_refused id=%s: no longer ours", settlement.claim.id)
+            tell = log.warning if settlement.claim.spec.terms is None else log.debug
+            tell("outcome_refused", id=settlement.claim.id, reason="the job is no longer ours")
         elif settlement.kind in (Kind.COMPLETED, Kind.STARTED):
             self.delivered += 1
-        elif settlement.kind in (Kind.FAILED, Kind.RETRY):
+            if log.tells_all:
+                _tell(log.debug, "delivery_completed", settlement)
+        elif settlement.kind is Kind.RETRY:
             self.failed += 1
+            _tell(log.debug, "delivery_retried", settlement, error=settlement.error)
+        elif settlement.kind is Kind.FAILED:
+            self.failed += 1
+            _tell(log.warning, "delivery_failed", settlement, error=settlement.error)
+
+
+def _tell(say: Callable[..., None], event: str, settlement: Settlement, **more: object) -> None:
+    claim = settlement.claim
+    say(
+        event,
+        id=claim.id,
+        environment=claim.environment,
+        queue=claim.queue,
+        attempt=claim.attempt,
+        **more,
+    )

@@ -8,16 +8,16 @@ beat every 2 s ─► renew leases every 10 s
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 
 from lambdaqueue.attempts import BEAT_EVERY, RENEW_EVERY, AttemptStore
 from lambdaqueue.errors import StorageUnavailable, WorkerDeclaredDead
+from lambdaqueue.logs import Log
 
 __all__ = ["GIVE_UP", "Pulse"]
 
-log = logging.getLogger("lambdaqueue.worker")
+log = Log("lambdaqueue.worker")
 
 GIVE_UP = 8.0
 """Seconds without a renewal after which calls are aborted: at 10 others may take the jobs."""
@@ -94,7 +94,7 @@ class Pulse:
             if name == self._store.incarnation:
                 self.die()
         except (StorageUnavailable, TimeoutError) as error:
-            log.warning("beat_failed: %s", str(error) or "no answer")
+            log.warning("beat_failed", reason=str(error) or "no answer")
         else:
             return True
         return False

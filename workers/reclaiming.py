@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
+from lambdaqueue.logs import Log
 from lambdaqueue.upkeep import Upkeep
 
 __all__ = ["Reclaiming"]
 
-log = logging.getLogger("lambdaqueue.scheduler")
+log = Log("lambdaqueue.scheduler")
 
 EVERY = 1.0
 
@@ -23,7 +22,7 @@ class Reclaiming:
         """Take back lost attempts; a large number goes in several steps."""
         lost, dead = self._upkeep.reclaim()
         if dead:
-            log.warning("workers_lost count=%d", dead)
+            log.warning("workers_lost", count=dead)
         if lost:
-            log.warning("attempts_lost count=%d", lost)
+            log.warning("attempts_lost", count=lost)
         return 0.0 if lost >= 500 else EVERY

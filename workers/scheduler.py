@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import signal
@@ -16,20 +15,20 @@ from lambdaqueue.config import Settings
 from lambdaqueue.connection import Redis, connect, translated
 from lambdaqueue.errors import StorageUnavailable
 from lambdaqueue.executions import ExecutionStore
+from lambdaqueue.logs import Log, configure_logging
 from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.upkeep import ALARM, Upkeep
 from workers.alerting import Alerting
 from workers.expiring import Expiring
 from workers.firing import Firing
 from workers.housekeeping import Housekeeping
-from workers.process import configure_logging
 from workers.reclaiming import Reclaiming
 from workers.sweeping import Sweeping
 from workers.waking import LONGEST_SLEEP, Waking
 
 __all__ = ["Alarm", "Duty", "Scheduler", "main"]
 
-log = logging.getLogger("lambdaqueue.scheduler")
+log = Log("lambdaqueue.scheduler")
 
 AWAY_PAUSE = 0.5
 """Seconds until the next try while Redis is away."""
@@ -79,7 +78,7 @@ class Scheduler:
             try:
                 self._alarm.wait(self._poll())
             except StorageUnavailable as error:
-                log.warning("storage_unavailable: %s; trying again", error)
+                log.warning("storage_unavailable", reason=error, then="trying again")
                 time.sleep(AWAY_PAUSE)
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:

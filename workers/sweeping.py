@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
+from lambdaqueue.logs import Log
 from lambdaqueue.upkeep import Upkeep
 
 __all__ = ["Sweeping"]
 
-log = logging.getLogger("lambdaqueue.scheduler")
+log = Log("lambdaqueue.scheduler")
 
 EVERY = 5.0
 """Seconds: an entry that a stock worker has popped must be claimed within this time."""
@@ -24,5 +23,5 @@ class Sweeping:
         """Sweep once."""
         swept = self._upkeep.sweep()
         if swept:
-            log.warning("entries_swept count=%d", swept)
+            log.warning("entries_swept", count=swept)
         return EVERY

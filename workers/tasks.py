@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import random
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from lambdaqueue.claims import Claim
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect, connect_async
 from lambdaqueue.errors import LambdaQueueError, SecretUnreadable
+from lambdaqueue.logs import Log
 from lambdaqueue.outcome import ErrorClass
 from workers.attempt import conclude, put_off, returned
 from workers.caller import Caller
@@ -27,7 +27,7 @@ from workers.process import new_event_loop
 
 __all__ = ["deliver"]
 
-log = logging.getLogger("lambdaqueue.worker")
+log = Log("lambdaqueue.worker")
 
 
 def deliver(job_id: str, admission: int) -> None:
@@ -57,12 +57,12 @@ async def _deliver(settings: Settings, entry: str) -> None:
         claimed = await store.claim(1, [entry])
         held += [claim.id for claim in claimed.claims]
         for claim, reason in claimed.unreadable:
-            log.error("job_unreadable id=%s: %s; a newer version may take it", claim.id, reason)
+            log.error("job_unreadable", id=claim.id, reason=reason)
             await store.settle([put_off(claim, "")])
         for claim in claimed.claims:
             (accepted,) = await store.settle([await _outcome(claim, caller)])
             if not accepted and claim.spec.terms is None:
-                log.warning("outcome_refused id=%s: the job is no longer ours", claim.id)
+                log.warning("outcome_refused", id=claim.id, reason="the job is no longer ours")
         await store.leave()
     finally:
         if beating is not None:
@@ -77,7 +77,7 @@ async def _outcome(claim: Claim, caller: Caller) -> Settlement:
     except NotToBeSent:
         return returned(claim, Kind.UNSENT)
     except SecretUnreadable as error:
-        log.error("secret_unreadable environment=%s: %s", claim.environment, error)
+        log.error("secret_unreadable", environment=claim.environment, reason=error)
         return put_off(claim, f"{ErrorClass.UNVERIFIED}: {error}")
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets as randomness
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +23,7 @@ from lambdaqueue.claims import Claim
 from lambdaqueue.envelope import USER_AGENT
 from lambdaqueue.errors import InvalidRequest, StorageFull, StorageUnavailable
 from lambdaqueue.legacy_signing import HEADER as V1_HEADER
+from lambdaqueue.logs import Log
 from lambdaqueue.outcome import Answer, ErrorClass
 from lambdaqueue.proofs import NONCE_BYTES, VALIDATION_HEADER, Proof, challenge, proven_by
 from lambdaqueue.signing import Secret
@@ -34,7 +34,7 @@ from workers.sender import Outgoing, Sender
 
 __all__ = ["Credulous", "Trust", "Validator", "Voucher"]
 
-log = logging.getLogger("lambdaqueue.worker")
+log = Log("lambdaqueue.worker")
 
 T = TypeVar("T")
 
@@ -259,7 +259,7 @@ class Validator:
         environment, digests = question.environment, question.digests
         if proof is None:
             host = urlsplit(question.endpoint).netloc
-            log.warning("endpoint_unverified environment=%s host=%s: %s", environment, host, reason)
+            log.warning("endpoint_unverified", environment=environment, host=host, reason=reason)
             await self._store.remember_refusal(environment, digests, who, reason)
             return
         number = question.secrets.index(proof.secret)
@@ -294,7 +294,7 @@ async def _patiently(call: Callable[[], Awaitable[T]], *, although_full: bool = 
         except StorageUnavailable as error:
             if isinstance(error, StorageFull) and not although_full:
                 raise
-            log.debug("storage_unavailable: %s; trying again", error)
+            log.debug("storage_unavailable", reason=error, then="trying again")
             await asyncio.sleep(AWAY_PAUSE)
 
 

@@ -29,12 +29,13 @@ and then:
   lambdaqueue schedule hello "every(10s)" --target http://127.0.0.1:9000/ --key tick
   lambdaqueue schedule preview "0 9 * * 1-5" --tz Europe/Warsaw
   lambdaqueue token create --name shop               a token for another application
+  lambdaqueue admin create jan                       an account for the panel at /admin
 
 push, queues, history, schedule and schedules talk to LQ_API_URL (http://127.0.0.1:8080) with
 LQ_TOKEN; where that is not set, with the token that `lambdaqueue up` keeps in
-./.lambdaqueue/credentials. token, secret, env and keys work on Redis itself, with the server's
-REDIS_URL and LQ_MASTER_KEYS; where those are not set, with those of the `lambdaqueue up` that runs
-in ./.lambdaqueue.
+./.lambdaqueue/credentials. token, secret, env, keys and admin work on Redis itself, with the
+server's REDIS_URL and LQ_MASTER_KEYS; where those are not set, with those of the `lambdaqueue up`
+that runs in ./.lambdaqueue.
 """
 
 
@@ -70,6 +71,7 @@ COMMANDS: Mapping[str, Command] = {
     "secret": Command("lambdaqueue.cli.secret", "show or rotate the signature secret"),
     "env": Command("lambdaqueue.cli.env", "make, list and delete environments"),
     "keys": Command("lambdaqueue.cli.keys", "make a master key, change to a new one"),
+    "admin": Command("lambdaqueue.cli.admin", "make and list the accounts of the panel"),
 }
 
 

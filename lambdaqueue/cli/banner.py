@@ -14,11 +14,18 @@ __all__ = ["banner"]
 
 
 def banner(
-    url: str, credentials: Credentials, data: Path, took: float, *, revoked: bool = False
+    url: str,
+    credentials: Credentials,
+    data: Path,
+    took: float,
+    *,
+    revoked: bool = False,
+    panel: str = "",
 ) -> str:
     """Return URL, token and secret, and commands that can be copied into any other shell.
 
     `revoked`: the token that is kept is of no use any more, so how to make one is said instead.
+    `panel`: where it is, or the link that makes its first account.
     """
     token, secret, command = credentials.token, credentials.secret, _command()
     shown = token
@@ -31,6 +38,7 @@ LambdaQueue {__version__} is ready after {took:.1f} s. Ctrl-C stops it; its data
   URL     {url}
   Token   {shown}
   Secret  {secret}
+  Panel   {panel or f"{url}/admin"}
 
 Next, in another shell:
 

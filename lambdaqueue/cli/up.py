@@ -23,6 +23,7 @@ from lambdaqueue.config import Settings
 from lambdaqueue.embedded import EmbeddedRedis
 from lambdaqueue.errors import ConfigurationError, StorageUnavailable
 from lambdaqueue.identity import Actor, Token
+from lambdaqueue.signing_in import first_link
 from lambdaqueue.supervisor import ChildSpec, Supervisor
 
 __all__ = ["configure", "run"]
@@ -104,10 +105,12 @@ class Stack:
             if (redis is None or self._start_redis(supervisor, redis)) and self._prepare(
                 supervisor, administration, master_keys
             ):
+                # Before there is a web process, which would make a link of its own.
+                panel = self._panel(administration)
                 self._start_others(supervisor, env)
                 if self._wait_until_ready(supervisor):
                     took = time.monotonic() - began
-                    self._say_how_to_use_it(administration, credentials, took)
+                    self._say_how_to_use_it(administration, credentials, took, panel)
                     supervisor.wait_for_signal()
             _say(f"Stopping; what is being delivered has {grace:g} s to finish ...")
             code = supervisor.drain()
@@ -152,6 +155,11 @@ class Stack:
                 waiting = True
         return False
 
+    def _panel(self, administration: Administration) -> str:
+        """Return where the panel is, or while it has no account the link that makes the first."""
+        secret = administration.signing_in().offer(again=True)
+        return f"{self.url}/admin" if secret is None else first_link(self.url, secret)
+
     def _start_others(self, supervisor: Supervisor, env: dict[str, str]) -> None:
         _say(f"Starting web, scheduler and {self.workers} worker process(es) ...")
         python = sys.executable
@@ -175,7 +183,7 @@ class Stack:
         return False
 
     def _say_how_to_use_it(
-        self, administration: Administration, credentials: Credentials, took: float
+        self, administration: Administration, credentials: Credentials, took: float, panel: str
     ) -> None:
         """Print what is true now: since the first start both may have been replaced."""
         actor = Actor(keys.DEFAULT_ENVIRONMENT, performer("up"))
@@ -183,7 +191,7 @@ class Stack:
         credentials = replace(credentials, secret=current)
         credentials.save(self.data)
         revoked = not _counts(credentials.token, administration)
-        _say(banner(self.url, credentials, self.data, took, revoked=revoked))
+        _say(banner(self.url, credentials, self.data, took, revoked=revoked, panel=panel))
 
     def _env(
         self, redis_url: str, credentials: Credentials, master_keys: MasterKeys

@@ -32,10 +32,10 @@ _UNDER_QUEUE = re.compile(
 )
 _RESERVED_QUEUE = re.compile(rf"/api/v1/queues/({_RESERVED})/?")
 
-KEY = ".+"
+KEY = "(?s:.+)"
 """The expression of a unique key: everything to the end of the path, slashes and all."""
 
-SCHEDULE_KEY = ".+" + "".join(f"(?<!/{action})" for action in SCHEDULE_ACTIONS)
+SCHEDULE_KEY = "(?s:.+)" + "".join(f"(?<!/{action})" for action in SCHEDULE_ACTIONS)
 """That of a schedule's key: everything up to one of these words, or to the end of the path."""
 
 QUEUE = f"{_FREE_PART}(?:/{_FREE_PART})*"

@@ -1,4 +1,4 @@
--- include: clock names requests queues limits lanes endpoints line creating
+-- include: clock names requests queues totals limits lanes endpoints line creating
 -- Tell the operator that something is wrong, or that it's over: each once.
 --
 -- KEYS  10 request, 11 alerts

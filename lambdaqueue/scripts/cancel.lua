@@ -1,4 +1,4 @@
--- include: clock names requests queues limits lanes endpoints line entries describing executions endings awaiting
+-- include: clock names requests queues totals limits lanes endpoints line entries describing executions endings awaiting
 -- End a job that waits; ask that a running one is not tried again.
 --
 -- KEYS  10 request

@@ -1,4 +1,4 @@
--- include: clock names requests queues limits lanes endpoints line entries describing executions replacing
+-- include: clock names requests queues totals limits lanes endpoints line entries describing executions replacing
 -- Give a job a new version, made from the one that the caller has read.
 --
 -- KEYS  10 request

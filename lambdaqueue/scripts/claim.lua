@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line entries executions endings creating follow_ups
+-- include: clock names queues totals limits lanes endpoints line entries executions endings creating follow_ups
 -- Take up to `most` jobs out of the line for one worker: they are RUNNING when this returns.
 --
 -- KEYS  10 worker, 11 held

@@ -1,4 +1,4 @@
--- include: clock names requests queues limits lanes endpoints line auditing
+-- include: clock names requests queues totals limits lanes endpoints line auditing
 -- Change a queue's settings, or pause and resume it.
 --
 -- KEYS  10 request

@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line executions endings auditing
+-- include: clock names queues totals limits lanes endpoints line executions endings auditing
 -- Forget a queue without jobs: its settings, its history, its counters.
 --
 -- ARGV  1 queue ref, 2 now or '', 3 actor's name, 4 its address or ''
@@ -13,10 +13,10 @@ for _, kind in ipairs({'c', 'f'}) do
   if redis.call('XLEN', q.history .. kind) > 0 then return {'more'} end
 end
 endpoints().forget_all(q)
+ledger().forget(q.ref)
 redis.call('DEL', q.key, q.history .. 'c', q.history .. 'f', q.latest)
 redis.call('ZREM', q.queues, q.name)
 redis.call('ZREM', WAKE, q.ref)
 redis.call('ZREM', 'lq:deadlines', q.ref)
-endings().forget_stats(q, clock(ARGV[2]))
 note(q.env, clock(ARGV[2]), ARGV[3], ARGV[4], 'queue.delete', q.name)
 return {'dropped'}

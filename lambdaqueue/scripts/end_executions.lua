@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line entries executions endings creating follow_ups awaiting outcomes
+-- include: clock names queues totals limits lanes endpoints line entries executions endings creating follow_ups awaiting outcomes
 -- End executions, or attempts of them: by a callback, or because their time is over.
 --
 -- ARGV  1 now or '', then 11 for each: job id, digest of the callback token or '' (its time is over),

@@ -1,4 +1,4 @@
--- include: clock names requests queues limits lanes endpoints line entries executions endings creating follow_ups executing
+-- include: clock names requests queues totals limits lanes endpoints line entries executions endings creating follow_ups executing
 -- Push what schedules have due and write their next runs, all in one step.
 --
 -- KEYS  10 due schedules, 11 request, for a run by hand alone
@@ -71,6 +71,8 @@ local function fire(ref, revision, stands_at, next_run, occurrences)
       pushed[#pushed + 1] = schedule.last_job
     end
   end
+  local fired = 'fired:' .. (schedule.collection or 'schedules')
+  totals[fired] = (totals[fired] or 0) + #pushed
   if newest then
     newest = math.max(newest, tonumber(schedule.last or 0))
     redis.call('HSET', key, 'last', int(newest), 'last_job', schedule.last_job)

@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line entries awaiting
+-- include: clock names queues totals limits lanes endpoints line entries awaiting
 -- A service says that it still works on an execution.
 --
 -- ARGV  1 now or '', 2 job id, 3 digest of the callback token, 4 progress or '', 5 ms from now for

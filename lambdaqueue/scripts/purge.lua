@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line entries executions endings
+-- include: clock names queues totals limits lanes endpoints line entries executions endings
 -- Delete jobs that wait, without a trace in history.
 --
 -- ARGV  1 now or '', 2 queue ref, 3 'PENDING' | 'RETRY' | '' for both, then at most 500 job ids

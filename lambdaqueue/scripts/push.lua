@@ -1,4 +1,4 @@
--- include: clock names requests queues limits lanes endpoints line entries creating executions replacing describing
+-- include: clock names requests queues totals limits lanes endpoints line entries creating executions replacing describing
 -- Store jobs of one queue, or replace those whose unique key is there: all of them or none.
 --
 -- KEYS  10 request, 11 idempotency key or ''

@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line entries executions endings creating follow_ups awaiting
+-- include: clock names queues totals limits lanes endpoints line entries executions endings creating follow_ups awaiting
 -- Take back the attempts of dead workers, and those whose lease ran out: they were lost.
 --
 -- ARGV  1 now or '', 2 ms of silence after which a worker is dead
@@ -57,6 +57,7 @@ local function lose(worker, id)
   count_running(q, job, -1)
   q.stirred = true
   lost = lost + 1
+  tally(q, 'lost', 1)
   local log = log_loss(q, id, job)
   local guilty = job.suspect and redis.call('HGET', worker_key(worker), 'suspect') == id
   if guilty then redis.call('HDEL', worker_key(worker), 'suspect') end
@@ -78,6 +79,7 @@ local function bury(worker)
       -tonumber(redis.call('HGET', worker_key(worker), 'slots') or 0))
     redis.call('EXPIRE', worker_key(worker), 3600)
     dead = dead + 1
+    totals.dead = (totals.dead or 0) + 1
   end
   for _, id in ipairs(redis.call('ZRANGE', key, 0, left - 1)) do
     lose(worker, id)

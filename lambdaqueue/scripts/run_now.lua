@@ -1,4 +1,4 @@
--- include: clock names requests queues limits lanes endpoints line entries describing
+-- include: clock names requests queues totals limits lanes endpoints line entries describing
 -- Make a waiting job due now.
 --
 -- KEYS  10 request, 11 idempotency key or ''

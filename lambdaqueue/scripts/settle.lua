@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line entries executions endings creating follow_ups awaiting outcomes
+-- include: clock names queues totals limits lanes endpoints line entries executions endings creating follow_ups awaiting outcomes
 -- Commit the outcomes of attempts, each with everything that follows from it.
 --
 -- KEYS  10 worker, 11 held
@@ -52,6 +52,12 @@ local function hear_endpoint(q, outcome)
   if outcome.asked then endpoints().rest_as_asked(q, endpoint, outcome.asked, now) end
 end
 
+local function tally_attempt(q, job, outcome)
+  if outcome.kind == 'released' or outcome.kind == 'unsent' then return end
+  local late = job.attempt == '1' and math.max(0, job.started - (job.first or job.due)) or nil
+  counting().tally_ms(q, tonumber(outcome.log:match('.*"ms":(%d+)')), late)
+end
+
 -- A job goes on without its worker. Whatever became of the call: who calls back has been reached.
 local function let_go(q, id, job, outcome)
   redis.call('HDEL', job_key(id), 'token', 'admission', 'suspect', 'losses')
@@ -79,6 +85,7 @@ local function settle(outcome)
   -- Without an agreement there is nothing to wait for.
   if outcome.kind == 'started' and not job.ttl then outcome.kind = 'completed' end
   adapt_window(q, outcome)
+  tally_attempt(q, job, outcome)
   if q.breaker or outcome.asked then hear_endpoint(q, outcome) end
   if outcome.kind == 'started' or job.awaiting then
     let_go(q, outcome.id, job, outcome)

@@ -1,4 +1,4 @@
--- include: clock names requests queues limits lanes endpoints line entries executions endings creating follow_ups executing
+-- include: clock names requests queues totals limits lanes endpoints line entries executions endings creating follow_ups executing
 -- Start an execution of a service job by hand, beside its timetable.
 --
 -- KEYS  10 request

@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line
+-- include: clock names queues totals limits lanes endpoints line
 -- Admit some queues, whether or not anything asked for it.
 --
 -- ARGV  1 now or '', then at most 50 queue refs

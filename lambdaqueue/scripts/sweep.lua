@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line entries
+-- include: clock names queues totals limits lanes endpoints line entries
 -- Put jobs back to waiting whose entry has vanished from the line.
 --
 -- ARGV  1 now or ''

@@ -1,4 +1,4 @@
--- include: clock names queues limits lanes endpoints line
+-- include: clock names queues totals limits lanes endpoints line
 -- One round of the scheduler: advance the lease clock, admit what has come due.
 --
 -- ARGV  1 now or ''

@@ -157,7 +157,7 @@ class Jobs(Shelf):
         ]
         for record in gone:
             self.forget(record)
-        known.cancelled += len(gone)
+        known.count_purged(len(gone), self.now())
         return len(gone)
 
     def _store(self, queue: str, push: Push) -> Pushed:

@@ -56,6 +56,11 @@ class QueueState:
         self._trim(kind)
         return entry
 
+    def count_purged(self, jobs: int, now: int) -> None:
+        """Count jobs that were deleted without an entry: they are cancelled, too."""
+        self.cancelled += jobs
+        self._counted += [(now, State.CANCELLED, "")] * jobs
+
     def forget(self, state: State) -> int:
         """Forget the entries of one state; returns how many there were."""
         gone = [name for name, job in self.ended.items() if job.state is state]

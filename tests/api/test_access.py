@@ -122,7 +122,7 @@ def test_other_methods(api: Api, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/v2/queues", "/api/v1", "/static/x", "/health/x", "/%00"]
+    "path", ["/api", "/api/v2/queues", "/api/v1", "/docs/x", "/static/x", "/health/x", "/%00"]
 )
 def test_no_such_path(api: Api, path: str) -> None:
     response = api.raw("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})

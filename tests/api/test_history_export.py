@@ -209,7 +209,7 @@ def test_an_error_in_the_middle(web: Web, api: Api, client: redis.Redis, version
     assert all(json.loads(line)["state"] == "CANCELLED" for line in whole_lines)
     assert last == history.BROKEN_OFF.decode()
     log = web.log.read_text()
-    assert re.search(r"request [0-9a-f]{16}: the export breaks off", log)
+    assert re.search(r"export_broke_off request=[0-9a-f]{16} ", log)
     assert "Traceback" not in log
     assert web.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
 

@@ -197,6 +197,9 @@ def test_variables_fix_token_and_secret(up: Start) -> None:
     running = up(LQ_BOOTSTRAP_TOKEN=token, LQ_BOOTSTRAP_SECRET=secret)
     running.wait_until_ready()
     assert f"  Token   {token}\n  Secret  {secret}\n" in running.text
+    # While there is no account, the panel's link makes the first one.
+    link = re.search(r"^  Panel   (http://\S+/admin/first\?link=[\w-]{43})$", running.text, re.M)
+    assert link is not None
 
 
 def test_the_master_key_is_kept_for_the_owner_alone(up: Start) -> None:

@@ -33,7 +33,7 @@ class Reading:
     def __init__(
         self, page: Path, given: Mapping[str, Any] | None = None, *, start: datetime | None = None
     ) -> None:
-        self.names: dict[str, Any] = {"__name__": "docs", **(given or {})}
+        self.names: dict[str, Any] = {"__name__": "application", **(given or {})}
         self.memory: Memory
         self.checked = 0
         self._page = page

@@ -7,16 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lambdaqueue import keys
+from lambdaqueue.account import Role, Session
+from lambdaqueue.accounts import AccountStore, Known
 from lambdaqueue.alerts import AlertStore
 from lambdaqueue.attempts import Kind
 from lambdaqueue.claims import Claim
 from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.identity import Scope, TokenInfo
+from lambdaqueue.metrics import MetricsStore
 from lambdaqueue.rate import FlowLimits
 from lambdaqueue.schedule import Recurrence, Round, Schedule, plan
 from lambdaqueue.schedules import ScheduleStore
 from lambdaqueue.spec import Spec
+from lambdaqueue.survey import SurveyStore
 from lambdaqueue.tokens import TokenStore
 from lambdaqueue.trust import TrustStore
 from tests.store.service_desk import Called, ServiceDesk
@@ -173,6 +177,9 @@ def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
         lambda: asked_to_rest(worker),
         lambda: world.push("resting"),
         worker.claim,
+        lambda: MetricsStore(world.client).read(1),
+        lambda: list(SurveyStore(world.client).glances(ENV)),
+        lambda: SurveyStore(world.client).with_key(ENV, "k", 1),
         lambda: AlertStore(world.client, NOW).tell("x", Spec(target=TARGET), over=False),
         worker.leave,
         desk.use,
@@ -189,7 +196,36 @@ def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
         lambda: desk.schedules.read(ENV, "due"),
         desk.fire,
         lambda: desk.schedules.drop(ENV, "due"),
+        *people(world),
         desk.end,
+    ]
+
+
+def people(world: World) -> list[Callable[[], object]]:
+    """One call of every script of accounts."""
+    store = AccountStore(world.client, NOW)
+    made: list[str] = []
+    digest, roles = "d" * 64, {"*": Role.ADMIN, ENV: Role.VIEWER}
+
+    def known() -> Known:
+        found = store.known("jan")
+        assert found is not None
+        return found
+
+    def session() -> Session:
+        found = store.session(digest, touch=True)
+        assert found is not None
+        return found
+
+    return [
+        lambda: store.offer("l" * 64, again=True),
+        lambda: made.append(str(store.make(ACTOR, "jan", "hashed", roles))),
+        lambda: store.admit("jan", "192.0.2.1"),
+        lambda: store.open(known(), digest, "csrf", ("192.0.2.1", "192.0.2.1")),
+        lambda: store.prove(session(), "192.0.2.1"),
+        lambda: store.close(session(), "192.0.2.1"),
+        lambda: store.set_role(ACTOR, made[0], ENV, None),
+        lambda: store.drop(ACTOR, made[0]),
     ]
 
 

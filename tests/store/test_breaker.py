@@ -569,4 +569,4 @@ class TestTargets:
         take(worker)
         world.queues.drop(ACTOR, "mail")
         left = [name for name in world.snapshot().lifetimes if name.startswith("lq:1:")]
-        assert not [name for name in left if ":mail" in name and ":stats:" not in name]
+        assert not [name for name in left if ":mail" in name]

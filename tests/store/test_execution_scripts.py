@@ -225,12 +225,13 @@ def _emptied(desk: ServiceDesk) -> Snapshot:
 
 def _left_of(snapshot: Snapshot) -> dict[str, object]:
     """All that grows with executions; not counters, clocks and names."""
-    kept = {"lq:seq", "lq:workers", "lq:due_schedules", "rq:queues", "lq:1:env", "lq:wake"}
+    kept = {"lq:seq", "lq:workers", "lq:due_schedules", "rq:queues", "lq:1:env", "lq:wake",
+            "lq:totals", "lq:busiest", "lq:fresh"}  # fmt: skip
     found: dict[str, object] = {}
     for kind in (snapshot.strings, snapshot.hashes, snapshot.lists, snapshot.sets, snapshot.zsets):
         for name, value in kind.items():
-            queue_or_worker = name.startswith(("lq:1:queue", "lq:worker:", "lq:1:s"))
-            if name not in kept and not queue_or_worker:
+            starts = ("lq:1:queue", "lq:worker:", "lq:1:s", "lq:1:totals:", "lq:1:pieces:")
+            if name not in kept and not name.startswith(starts):
                 found[name] = value
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambdaqueue import keys
+from lambdaqueue import history, keys
 from lambdaqueue.attempts import Kind, Settlement
 from lambdaqueue.commands import HistoryFilter, Page
 from lambdaqueue.errors import InvalidRequest
@@ -100,6 +100,27 @@ def test_filters(world: World) -> None:
     assert shown(page(world, HistoryFilter(key="k"))) == gone[::-1] + done[::-1]
     assert shown(page(world, HistoryFilter(key="no such"))) == []
     assert shown(page(world, HistoryFilter(state=State.COMPLETED, key="k"), limit=1)) == done[1:]
+
+
+@pytest.mark.parametrize("filtered", [True, False])
+def test_a_page_looks_at_so_many_entries(
+    world: World, monkeypatch: pytest.MonkeyPatch, filtered: bool
+) -> None:
+    """However few of them match: it ends early then, and the next one goes on."""
+    monkeypatch.setattr(history, "MOST_LOOKED_AT", 3)
+    rare = cancel(world, 1, "rare")
+    jobs = rare + finish(world, 4) + cancel(world, 3)
+    where = HistoryFilter(key="rare") if filtered else ALL
+    pages: list[list[str]] = []
+    cursor = None
+    while not pages or cursor:
+        found = page(world, where, 100, cursor)
+        pages.append(shown(found))
+        cursor = found.cursor
+    if filtered:
+        assert pages == [[], [], rare]
+    else:
+        assert pages == [jobs[:4:-1], jobs[4:1:-1], jobs[1::-1]]
 
 
 def test_since_and_until_are_inclusive(world: World) -> None:

@@ -75,3 +75,34 @@ def test_passwords_are_not_shown() -> None:
         pool = client.connection_pool
         shown = f"{SentinelUrl.parse(url)!r} {Settings(redis_url=url)!r} {client!r} {pool!r}"
     assert "pa55word" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "read"),
+    [
+        ("LQ_LOG_FORMAT", "json", "log_format", "json"),
+        ("LQ_METRICS_TOKEN", "x" * 16, "metrics_token", "x" * 16),
+        ("LQ_METRICS_QUEUES", "2000", "metrics_queues", 2_000),
+    ],
+)
+def test_what_watching_takes(name: str, value: str, field: str, read: object) -> None:
+    assert getattr(Settings.from_env({name: value}), field) == read
+    assert "x" * 16 not in repr(Settings.from_env({name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LQ_LOG_FORMAT", "JSON"),
+        ("LQ_METRICS_TOKEN", "fifteen-letters"),
+        ("LQ_METRICS_TOKEN", "with a space in it all"),
+        ("LQ_METRICS_TOKEN", "x" * 257),
+        ("LQ_METRICS_QUEUES", "0"),
+        ("LQ_METRICS_QUEUES", "2001"),
+    ],
+)
+def test_what_watching_refuses(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.from_env({name: value})
+    assert name in str(refused.value)
+    assert value not in str(refused.value) or name == "LQ_METRICS_QUEUES"

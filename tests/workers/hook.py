@@ -14,7 +14,7 @@ from lambdaqueue.proofs import answer_challenge
 from lambdaqueue.signing import Secret
 from tests.operator import SECRET
 
-__all__ = ["Delivery", "Hook"]
+__all__ = ["Delivery", "Hook", "Reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,23 @@ class Delivery:
         return int(self.headers["x-lq-attempt"])
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered."""
+
+    status: int = 200
+    body: bytes = b"ok"
+    content_type: str = "text/plain"
+
+
 class Hook(ThreadingHTTPServer):
-    """`/status/<n>` answers n, `/flaky/<n>` fails the first n attempts, `/hold/<name>` answers
-    200 once that gate was opened, `/stall/<name>` does so with first attempts only; everything
-    else gets 200 at once."""
+    """`replies` says what paths answer that are in it.
+
+    Of the others `/status/<n>` answers n, `/flaky/<n>` fails the first n attempts, `/hold/<name>`
+    answers 200 once that gate was opened, `/stall/<name>` does so with first attempts only;
+    everything else gets 200 at once. Validations are answered by the one of `secrets` that they
+    were made with.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -51,6 +64,8 @@ class Hook(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.deliveries: list[Delivery] = []
         self.validations: list[str] = []
+        self.replies: dict[str, Reply] = {}
+        self.secrets = [Secret.parse(SECRET)]
         self._gates: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -94,9 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.validations.append(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.send_response(200)
-        self.send_header(
-            "x-lq-validation", answer_challenge([Secret.parse(SECRET)], headers, time.time())
-        )
+        answer = answer_challenge(self.server.secrets, headers, time.time())
+        self.send_header("x-lq-validation", answer)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -105,12 +119,12 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         delivery = Delivery(self.command, self.path, headers, body, time.monotonic())
         self.server.deliveries.append(delivery)
-        status = self._status(delivery)
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", "2")
+        reply = self.server.replies.get(self.path) or Reply(self._status(delivery))
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
-        self.wfile.write(b"ok")
+        self.wfile.write(reply.body)
 
     do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815
 

@@ -7,7 +7,7 @@ import socket
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -56,7 +56,7 @@ class ServiceStage(Stage):
         self.port = int(self._port.getsockname()[1])
         self.origin = f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> ServiceStage:
+    def __enter__(self) -> Self:
         super().__enter__()
         self.services = ServiceJobs(self.client)
         self.executions = Executions(self.client)

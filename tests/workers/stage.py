@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import redis
 
@@ -101,7 +101,7 @@ class Stage:
         self.hook = Hook()
         self.processes: list[Process] = []
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         self.redis.start()
         self.client = redis.Redis.from_url(self.redis.url)
         self.service: Service = open_service(Settings(redis_url=self.redis.url))

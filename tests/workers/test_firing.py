@@ -112,7 +112,7 @@ def test_one_that_cannot_be_read_holds_up_nobody(
         continue
     assert jobs(world) == [f"good_{NOW}"]
     assert caplog.text.count("schedule_unreadable") == MOST_AT_ONCE
-    assert f"{ENV}:a7: schedule" in caplog.text
+    assert f'id={ENV}:a7 reason="schedule' in caplog.text
     assert world.client.hget(keys.schedule(ENV, "a7"), "next") == str(NOW - M).encode()
     # By a scheduler that can: its run is late by less than `misfire` is for, but not lost.
     readable = store.read(ENV, "good")

@@ -305,7 +305,7 @@ def test_inspect_queues_logs_what_disagrees(
     assert caplog.text == ""
     client.zpopmin(keys.waiting(ENVIRONMENT, "q", "0"))
     chores.inspect_queues()
-    assert "inspection_finding queue=1:q: 3 jobs, but only 2 wait" in caplog.text
+    assert 'inspection_finding queue=1:q finding="3 jobs, but only 2 wait' in caplog.text
     client.delete("lq:wake")
     chores.inspect_queues()
     assert "nothing will wake them" in caplog.text

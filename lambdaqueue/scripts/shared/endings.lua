@@ -51,7 +51,7 @@ local function endings()
   end
 
   local function endings_of(q)
-    q.endings = q.endings or { index = {}, payloads = {}, stats = {}, c = 0, f = 0 }
+    q.endings = q.endings or { index = {}, payloads = {}, c = 0, f = 0 }
     return q.endings
   end
 
@@ -95,9 +95,7 @@ local function endings()
     endings[kind] = endings[kind] + 1
     if job.key then redis.call('HSET', q.latest, job.key, entry) end
     count(q, COUNTER[ending.state], 1)
-    local class = ending.state == 'FAILED' and ':' .. ((ending.error or ''):match('^[%w_]+') or '?') or ''
-    local what = COUNTER[ending.state] .. class
-    endings.stats[what] = (endings.stats[what] or 0) + 1
+    if ending.state == 'FAILED' then tally_error(q, 'failed:', ending.error) end
     for _, act in ipairs(when_ended) do act(q, id, job, ending, spec, now) end
   end
 
@@ -129,6 +127,7 @@ local function endings()
       'next_expires', 'expires', 'top', 'next_flow', 'flow')
     forget_execution(q, id, job)
     release_hold(q, job, id)
+    count(q, 'versions', -1)
     redis.call('HSET', job_key(id), 'state', 'PENDING', 'version', job.next_version,
       'due', job.next_due, 'priority', job.next_priority)
     if job.next_expires then redis.call('HSET', job_key(id), 'expires', job.next_expires) end
@@ -156,37 +155,13 @@ local function endings()
     end
   end
 
-  -- Endings of the last hour in pieces of five minutes, and of the day (UTC).
-  local BUCKETS = { { 300000, 7200 }, { 86400000, 172800 } }  -- ms that one counts, s that it is kept
-
-  local function stats_key(q, bucket, at)
-    return 'lq:' .. q.env .. ':stats:' .. q.name .. ':' .. int(bucket[1] / 1000) .. '.'
-      .. int(math.floor(at / bucket[1]))
-  end
-
-  local function forget_stats(q, now)
-    for _, bucket in ipairs(BUCKETS) do
-      for ago = 0, bucket[2] * 1000, bucket[1] do redis.call('DEL', stats_key(q, bucket, now - ago)) end
-    end
-  end
-
-  local function count_endings(q, stats, now)
-    if not next(stats) then return end
-    for _, bucket in ipairs(BUCKETS) do
-      local key = stats_key(q, bucket, now)
-      for what, number in pairs(stats) do redis.call('HINCRBY', key, what, number) end
-      redis.call('EXPIRE', key, bucket[2])
-    end
-  end
-
-  before_admit[#before_admit + 1] = function(now)
+  before_admit[#before_admit + 1] = function()
     local ended = {}
     for _, q in ipairs(order) do
       local endings = q.endings
       if endings then
         for i = 1, #endings.index, 2 do ended[#ended + 1] = endings.index[i] end
         if #endings.payloads > 0 then redis.call('HDEL', q.payloads, unpack(endings.payloads)) end
-        count_endings(q, endings.stats, now)
         if #endings.index > 0 then redis.call('HSET', q.ended, unpack(endings.index)) end
         trim_to_limits(q, endings)
       end
@@ -197,7 +172,7 @@ local function endings()
 
   endings_made = {
     record = record, finish = finish, forget = forget, promote = promote, trim = trim,
-    drop_entries = drop_entries, forget_stats = forget_stats,
+    drop_entries = drop_entries,
   }
   return endings_made
 end

@@ -14,6 +14,7 @@ local function go_on(q, job, outcome, now)
   local due, failures = tonumber(job.due), tonumber(job.failures or 0)
   if outcome.kind == 'retry' then
     due, failures = now + outcome.delay, failures + 1
+    tally_error(q, 'retry:', outcome.error)
     redis.call('HDEL', job_key(id), 'suspect', 'losses')
     job.suspect = nil
     redis.call('HSET', q.payloads, id .. '#', outcome.log)

@@ -1,7 +1,11 @@
 -- The queues that this run touches: each is read once, its counters are written once, at `close`.
 
+local MOST_FRESH = 200  -- as many as metrics name where nothing else is set
 local SMALLEST_WINDOW, FIRST_WINDOW, LARGEST_WINDOW = 4, 16, 512
 local touched, order = {}, {}
+local totals = {}  -- what this run adds to what is counted of no queue
+local others = {}  -- and to the counts of queues that metrics don't name
+local OWN = { backlog = true, troubled = true, opened = true }  -- of no interest there
 local before_admit, at_close = {}, {}  -- what other pieces still have to write: functions of now
 
 -- What its owner allows: attempts at once; a rate as `<ms between two> <most at once>`; and whether
@@ -45,6 +49,8 @@ local function open_queue(ref)
     suspects = tonumber(in_line[2] or 0),
     payloads = prefix .. 'payloads:' .. name,
     awaiting = prefix .. 'awaiting:' .. name,
+    piece = tonumber(stored.piece or 0),
+    unnamed = stored.unnamed,
     flows = prefix .. 'flows:' .. name,
     backlog = tonumber(stored.backlog or 0),
     lanes = {},
@@ -79,6 +85,13 @@ local function found_queue(q, now)
   redis.call('HSET', q.key, 'created', now)
   redis.call('ZADD', q.queues, 0, q.name)
   redis.call('SADD', 'lq:environments', q.env)
+  -- The first ones count for themselves alone until the metrics are read; see `scrape.lua`.
+  if redis.call('ZCARD', 'lq:busiest') < MOST_FRESH then redis.call('SADD', 'lq:fresh', q.ref)
+  else
+    q.unnamed = '1'
+    redis.call('HSET', q.key, 'unnamed', 1)
+  end
+  redis.call('ZADD', 'lq:busiest', 'NX', 0, q.ref)
 end
 
 local function count(q, what, by) q.counts[what] = (q.counts[what] or 0) + by end
@@ -108,22 +121,38 @@ local doomed = {}
 -- Delete a key when the run closes.
 local function doom(key) doomed[#doomed + 1] = key end
 
-local function close_queues()
-  for _, q in ipairs(order) do
-    for what, by in pairs(q.counts) do
-      if by ~= 0 then redis.call('HINCRBY', q.key, what, by) end
-    end
-    for _, what in ipairs({'window', 'levels', 'error', 'hold'}) do
-      if q[what] ~= q.stored[what] then redis.call('HSET', q.key, what, q[what]) end
-    end
-    if q.tat ~= q.stored.tat then
-      redis.call('HSET', q.key, 'tat', string.format('%.12f', q.tat))
-    end
-    for what, field in pairs({in_line = q.ref, suspects = q.ref .. '|s'}) do
-      if q[what] ~= q.stored[what] then
-        if q[what] > 0 then redis.call('HSET', IN_LINE, field, q[what])
-        else redis.call('HDEL', IN_LINE, field) end
-      end
-    end
+-- Each queue's part is written at once; what the others share is summed up first.
+local function add_to(q, key, what, by)
+  if by == 0 then return end
+  redis.call('HINCRBY', key, what, by)
+  if q.unnamed and not OWN[what] then others[what] = (others[what] or 0) + by end
+end
+
+local function write_in_line(field, number, was)
+  if number == was then return end
+  if number > 0 then redis.call('HSET', IN_LINE, field, number) else redis.call('HDEL', IN_LINE, field) end
+end
+
+local function close_queue(q)
+  local was = q.stored
+  for what, by in pairs(q.counts) do add_to(q, q.key, what, by) end
+  if q.window ~= was.window then redis.call('HSET', q.key, 'window', q.window) end
+  if q.levels ~= was.levels then redis.call('HSET', q.key, 'levels', q.levels) end
+  if q.error ~= was.error then redis.call('HSET', q.key, 'error', q.error) end
+  if q.hold ~= was.hold then redis.call('HSET', q.key, 'hold', q.hold) end
+  if q.tat ~= was.tat then redis.call('HSET', q.key, 'tat', string.format('%.12f', q.tat)) end
+  write_in_line(q.ref, q.in_line, was.in_line)
+  write_in_line(q.ref .. '|s', q.suspects, was.suspects)
+end
+
+local function write_sums(key, sums)
+  for what, by in pairs(sums) do
+    if by ~= 0 then redis.call('HINCRBY', key, what, by) end
   end
+end
+
+local function close_queues()
+  for _, q in ipairs(order) do close_queue(q) end
+  write_sums('lq:others', others)
+  write_sums('lq:totals', totals)
 end

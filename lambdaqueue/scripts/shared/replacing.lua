@@ -8,6 +8,7 @@ end
 -- `want`: due, priority, expires or nil, spec. Returns what happened and the new version.
 local function supersede(q, id, job, want, now)
   local version = int(math.max(job.version, job.next_version or 0, job.top or 0) + 1)
+  count(q, 'versions', 1)
   if job.state == 'RUNNING' then
     redis.call('HDEL', job_key(id), 'next_expires', 'next_flow')
     redis.call('HSET', job_key(id), 'next_version', version, 'next_due', want.due,

@@ -193,14 +193,23 @@ class Simulation(Clients, StockCrew, Endpoints, Owners, Operators):
         """Ended jobs leave nothing but their history."""
         allowed = (
             *AS_ENTRIES, ":env", ":audit", ":queues", ":queue:", ":services", ":schedule:",
-            ":last_success:", ":stats:", keys.due_schedules,
+            ":last_success:", ":totals:", ":pieces:", keys.due_schedules,
         )  # fmt: skip
         for entry in self.abandoned | {actor.entry for actor in self.stock}:
             self.client.delete(f"rq:job:{entry}")
         rest = take(self.reader)
         for name in rest.lifetimes:
             fine = (
-                name in ("lq:seq", "lq:workers", "rq:queues", INTERMEDIATE)
+                name
+                in (
+                    "lq:seq",
+                    "lq:workers",
+                    "lq:totals",
+                    "lq:busiest",
+                    "lq:fresh",
+                    "rq:queues",
+                    INTERMEDIATE,
+                )
                 or name.startswith("lq:worker:")
                 or ":idempotent:" in name
                 or any(part in name for part in allowed)

@@ -1,0 +1,92 @@
+"""Queues: the list of them, and one with its figures; pause, resume, purge, forget."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from api.admin import forms, session
+from api.admin.guard import page
+from api.admin.overview import series_of_queues
+from api.current import purging, service
+from api.schemas import PurgeSchema, loaded
+from lambdaqueue.account import Role
+from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.rendering.paths import check_queue_name
+
+__all__ = ["blueprint"]
+
+blueprint = Blueprint("queues", __name__)
+
+ROWS = 100
+PURGE = PurgeSchema()
+
+
+@blueprint.get("/queues")
+@page(Role.VIEWER)
+def index() -> str:
+    cursor = request.args.get("cursor")
+    _check_cursor(cursor)
+    found = service().queues(session.environment(), ROWS, cursor)
+    return render_template("admin/queues.html", found=found, is_first=cursor is None)
+
+
+@blueprint.get("/queues/<queue:queue>")
+@page(Role.VIEWER)
+def show(queue: str) -> str:
+    check_queue_name(queue)
+    info = service().queue(session.environment(), queue)
+    return render_template(
+        "admin/queue.html",
+        queue=info,
+        stats=service().queue_stats(session.environment(), queue),
+        endpoints=service().endpoints(session.environment(), queue),
+        spans={span: series_of_queues([queue], span)[queue] for span in ("hour", "day")},
+    )
+
+
+@blueprint.post("/queues/<queue:queue>/pause")
+@page(Role.ADMIN)
+def pause(queue: str) -> Response:
+    service().queue(session.environment(), check_queue_name(queue))
+    service().pause(session.actor(), queue)
+    return forms.done(f"Queue {queue} is paused: what runs goes on.", _of(queue))
+
+
+@blueprint.post("/queues/<queue:queue>/resume")
+@page(Role.ADMIN)
+def resume(queue: str) -> Response:
+    service().queue(session.environment(), check_queue_name(queue))
+    service().resume(session.actor(), queue)
+    return forms.done(f"Queue {queue} goes on.", _of(queue))
+
+
+@blueprint.post("/queues/<queue:queue>/purge")
+@page(Role.ADMIN, recent=True)
+def purge(queue: str) -> Response:
+    wanted = forms.values().text("state")
+    state = loaded(PURGE, {"state": wanted} if wanted else {})["state"]
+    done = purging().purge(session.actor(), check_queue_name(queue), state)
+    more = " There is more: purge again." if done.more else ""
+    message = f"Deleted of queue {queue}: {done.count}.{more}"
+    return forms.done(message, _of(queue), "warn" if done.more else "good")
+
+
+@blueprint.post("/queue-drop/<queue:queue>")
+@page(Role.ADMIN, recent=True)
+def drop(queue: str) -> Response:
+    service().drop_queue(session.actor(), check_queue_name(queue))
+    return forms.done(f"Queue {queue} is forgotten.", url_for("admin.queues.index"))
+
+
+def _of(queue: str) -> str:
+    return url_for("admin.queues.show", queue=queue)
+
+
+def _check_cursor(cursor: str | None) -> None:
+    """Refuse what can't be the last name of an earlier page."""
+    try:
+        check_queue_name("none" if cursor is None else cursor)
+    except InvalidRequest as error:
+        message = "must come from an earlier page"
+        raise InvalidRequest.of("cursor", "invalid_cursor", message) from error

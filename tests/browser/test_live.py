@@ -1,0 +1,106 @@
+"""Parts of a page that are drawn anew leave alone what somebody does in them."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.visitor import Visitor
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+SELECTED = "getSelection().toString()"
+
+SELECT = """(main, text) => getSelection().selectAllChildren(
+  [...main.querySelectorAll('*')].find(each => each.textContent === text))"""
+
+
+def test_how_far_an_execution_has_come(visitor: Visitor) -> None:
+    stage, page = visitor.stage, visitor.page
+    stage.define("/progress", "progress")
+    name = stage.run("progress")
+    (token,) = stage.started(name)
+    stage.api("POST", f"/callback/{token}", status="processing", progress=20)
+    visitor.open(f"/executions/{name}")
+    expect(page.get_by_role("progressbar", name="Progress")).to_have_js_property("value", 20)
+    stage.api("POST", f"/callback/{token}", status="processing", progress=70)
+    expect(page.get_by_role("progressbar", name="Progress")).to_have_js_property("value", 70)
+    stage.api("POST", f"/callback/{token}", status="success", summary="all sent")
+    expect(visitor.badge("success")).to_be_visible()
+    visitor.sees("all sent")
+
+
+def test_what_is_typed_beside_them_stays(visitor: Visitor) -> None:
+    stage, page = visitor.stage, visitor.page
+    stage.item("/live", "typing", delay=3_600_000, key="old")
+    visitor.open("/queues/typing/items")
+    visitor.field("Unique key").type("half a wo")
+    stage.item("/live", "typing", delay=3_600_000, key="new")
+    expect(page.get_by_role("link", name="new", exact=True)).to_be_visible()
+    page.keyboard.type("rd")
+    expect(visitor.field("Unique key")).to_have_value("half a word")
+
+
+def test_what_is_selected_stays(visitor: Visitor) -> None:
+    stage, page = visitor.stage, visitor.page
+    item = stage.item("/live", "selecting", delay=3_600_000)
+    visitor.open(f"/items/{item}")
+    # In one go: the part may be drawn anew between two.
+    page.get_by_role("main").evaluate(SELECT, "pending")
+    stage.api("DELETE", f"/items/{item}")
+    timeline = page.get_by_role("listitem").filter(has_text="Cancelled")
+    expect(timeline).to_be_visible()
+    assert page.evaluate(SELECTED) == "pending"
+    page.get_by_role("heading", level=1).click()
+    expect(visitor.badge("cancelled")).to_be_visible()
+
+
+def test_what_is_asked_about_stays(visitor: Visitor) -> None:
+    stage, page = visitor.stage, visitor.page
+    item = stage.item("/hold/asked", "asking", delay=3_600_000)
+    visitor.open(f"/items/{item}")
+    button = page.get_by_role("main").get_by_role("button", name="Cancel", exact=True)
+    button.press("Enter")
+    stage.api("POST", f"/items/{item}/run")
+    expect(visitor.badge("running")).to_be_visible()  # the page behind the question
+    page.keyboard.press("Escape")
+    expect(button).to_be_focused()
+    button.press("Enter")
+    visitor.agree()
+    visitor.said("It runs; it won't be tried again.")
+    stage.hook.gate("asked").set()
+
+
+def test_who_tabs_through_them_keeps_the_place(visitor: Visitor) -> None:
+    stage, page = visitor.stage, visitor.page
+    stage.item("/live", "tabbing")
+    visitor.open("/queues/tabbing")
+    page.get_by_role("button", name="Pause").focus()
+    stage.api("POST", "/queues/tabbing/pause")
+    expect(page.get_by_role("button", name="Resume")).to_be_focused()
+
+
+def test_who_was_refused_the_stream_asks_again(visitor: Visitor) -> None:
+    """A browser gives up by itself at a proxy's 502; the page is live again all the same."""
+    stage, page = visitor.stage, visitor.page
+    item = stage.item("/live", "refused", delay=3_600_000)
+    address = stage.url(f"/items/{item}")
+    visitor.complaints.expected("502")
+
+    def refuse(route: Route) -> None:
+        if "text/event-stream" in route.request.headers["accept"]:
+            route.fulfill(status=502)
+        else:
+            route.continue_()
+
+    page.clock.install()
+    page.route(address, refuse)
+    with page.expect_response(lambda answer: answer.status == 502):
+        visitor.open(f"/items/{item}")
+    sign = page.get_by_text("live", exact=True)
+    expect(sign).to_be_hidden()
+    page.unroute(address)
+    page.clock.fast_forward(10_000)
+    expect(sign).to_be_visible()
+    stage.api("DELETE", f"/items/{item}")
+    expect(visitor.badge("cancelled")).to_be_visible()
