@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lambdaqueue.alerts import NEARLY_FULL
 from lambdaqueue.connection import Redis
-from lambdaqueue.stats import Bar, Span, StatsStore
+from lambdaqueue.stats import Bar, Recent, Span, StatsStore
 from lambdaqueue.survey import Coming, Glance, Server, SurveyStore
 
 __all__ = ["Alarm", "Overview", "Overviews", "QueueSums", "alarms_of_server"]
@@ -81,6 +81,10 @@ class Overviews:
         made = self._made(environment)
         self._known[environment] = (time.monotonic(), made)
         return made
+
+    def recent(self, environment: str, queue: str) -> Recent:
+        """Return what happened in a queue lately."""
+        return self._stats.recent(environment, queue)
 
     def bars(self, environment: str, queues: Sequence[str], span: Span) -> dict[str, list[Bar]]:
         """Return what happened in some queues, in bars of the last hour or day."""

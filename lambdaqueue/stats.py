@@ -20,7 +20,7 @@ from lambdaqueue.commands import Endings, QueueStats
 from lambdaqueue.connection import translated
 from lambdaqueue.histogram import Histogram
 
-__all__ = ["PIECE", "Bar", "Counts", "Notes", "Span", "StatsStore", "read_note"]
+__all__ = ["PIECE", "Bar", "Counts", "Notes", "Recent", "Span", "StatsStore", "read_note"]
 
 PIECE = 300
 """Seconds of the pieces of time that counts are noted in; `totals.lua` knows them."""
@@ -57,6 +57,17 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Recent:
+    """What happened in a queue lately, all read at one moment.
+
+    `bars` are of the last hour and day, oldest first; the last of each is unfinished.
+    """
+
+    ended: QueueStats
+    bars: Mapping[Span, Sequence[Bar]]
+
+
+@dataclass(frozen=True, slots=True)
 class Notes:
     """A queue's counts now, and as they were when pieces of time began."""
 
@@ -82,9 +93,12 @@ class StatsStore:
         self._client = client
         self.now = now
 
-    def series(self, environment: str, queue: str, span: Span) -> list[Bar]:
-        """Return a queue's bars of the last hour or day, oldest first; the last is unfinished."""
-        return self.many(environment, [queue], span)[queue]
+    def recent(self, environment: str, queue: str) -> Recent:
+        """Return all that is told of one queue."""
+        piece = self._piece()
+        ((_, notes),) = self._notes(environment, [queue])
+        bars = {span: list(notes.bars(_boundaries(piece, span))) for span in Span}
+        return Recent(_ended(notes, piece), bars)
 
     def many(self, environment: str, queues: Sequence[str], span: Span) -> dict[str, list[Bar]]:
         """Return the bars of many queues in one round trip; one that isn't there has none."""
@@ -96,10 +110,7 @@ class StatsStore:
         """Count what ended in the last hour, to five minutes, and today (UTC)."""
         piece = self._piece()
         ((_, notes),) = self._notes(environment, [queue])
-        hour, today = notes.at(piece - PER_HOUR + 1), notes.at(piece - piece % PER_DAY)
-        return QueueStats(
-            _endings(_difference(notes.now, hour)), _endings(_difference(notes.now, today))
-        )
+        return _ended(notes, piece)
 
     def _piece(self) -> int:
         if self.now is not None:
@@ -129,6 +140,13 @@ def read_note(stored: bytes) -> Counts:
     """Read what `totals.lua` notes: names and numbers in turn."""
     words = stored.decode().split(" ")
     return dict(zip(words[::2], map(int, words[1::2]), strict=True))
+
+
+def _ended(notes: Notes, piece: int) -> QueueStats:
+    hour, today = notes.at(piece - PER_HOUR + 1), notes.at(piece - piece % PER_DAY)
+    return QueueStats(
+        _endings(_difference(notes.now, hour)), _endings(_difference(notes.now, today))
+    )
 
 
 def _difference(after: Counts, before: Counts) -> Counts:

@@ -11,7 +11,7 @@ from api.current import parts
 from lambdaqueue.account import Role
 from lambdaqueue.stats import Bar
 
-__all__ = ["blueprint", "series_of_queues"]
+__all__ = ["blueprint"]
 
 blueprint = Blueprint("overview", __name__)
 
@@ -24,11 +24,11 @@ def index() -> str:
     found = parts().overviews.of(session.environment())
     names = [glance.name for glance in found.busiest]
     return render_template(
-        "admin/overview.html", found=found, span=span, series=series_of_queues(names, span)
+        "admin/overview.html", found=found, span=span, series=_series_of(names, span)
     )
 
 
-def series_of_queues(names: list[str], span: str) -> dict[str, Series]:
+def _series_of(names: list[str], span: str) -> dict[str, Series]:
     """Return the charts of some queues."""
     found: dict[str, list[Bar]] = parts().overviews.bars(session.environment(), names, SPANS[span])
     return {name: series_of(bars) for name, bars in found.items()}

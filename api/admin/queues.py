@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response
 
 from api.admin import forms, session
 from api.admin.guard import page
-from api.admin.overview import series_of_queues
-from api.current import purging, service
+from api.admin.series import SPANS, series_of
+from api.current import parts, purging, service
 from api.schemas import PurgeSchema, loaded
 from lambdaqueue.account import Role
 from lambdaqueue.errors import InvalidRequest
@@ -36,12 +36,13 @@ def index() -> str:
 def show(queue: str) -> str:
     check_queue_name(queue)
     info = service().queue(session.environment(), queue)
+    recent = parts().overviews.recent(session.environment(), queue)
     return render_template(
         "admin/queue.html",
         queue=info,
-        stats=service().queue_stats(session.environment(), queue),
+        stats=recent.ended,
         endpoints=service().endpoints(session.environment(), queue),
-        spans={span: series_of_queues([queue], span)[queue] for span in ("hour", "day")},
+        spans={name: series_of(recent.bars[span]) for name, span in SPANS.items()},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -34,8 +34,8 @@ def settle(worker: Hand, claim: Claim, kind: Kind, error: str, text: str) -> Non
     assert worker.settle_many([Settlement(claim, kind, delay, error, text)]) == [True]
 
 
-def bars(world: World, span: Span = Span.HOUR) -> list[Bar]:
-    return StatsStore(world.client, world.now).series(ENV, "mail", span)
+def bars(world: World, span: Span = Span.HOUR) -> Sequence[Bar]:
+    return StatsStore(world.client, world.now).recent(ENV, "mail").bars[span]
 
 
 def completed(world: World, span: Span = Span.HOUR) -> list[int]:
