@@ -13,11 +13,11 @@ DEADLINE = 20.0
 """Seconds after which a condition counts as never true."""
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    """Return when `condition` is true; fail, naming `what`, when it never becomes so."""
-    deadline = time.monotonic() + DEADLINE
+def until(condition: Callable[[], object], what: str, within: float = DEADLINE) -> None:
+    """Return when `condition` is true; fail, naming `what`, when it isn't `within` seconds."""
+    deadline = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
         time.sleep(0.01)
 
 

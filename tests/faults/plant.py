@@ -16,7 +16,7 @@ import redis
 
 from lambdaqueue.embedded import EmbeddedRedis
 from tests.operator import TOKEN
-from tests.waiting import until
+from tests.waiting import DEADLINE, until
 from tests.workers.stage import ROOT, STARTING, Process, Stage
 
 __all__ = ["QUICK_JSON", "SLACK", "Answer", "Client", "Plant"]
@@ -128,9 +128,15 @@ class Plant(Stage):
         """Return a job as the API shows it."""
         return client("GET", f"/api/v1/items/{item}").body
 
-    def until_state(self, client: Client, item: str, state: str = "COMPLETED") -> Any:
-        """Wait until a job has a state, and return it."""
-        until(lambda: self.item(client, item).get("state") == state, f"{item} is {state}")
+    def until_state(
+        self, client: Client, item: str, state: str = "COMPLETED", within: float = DEADLINE
+    ) -> Any:
+        """Wait until a job has a state, and return it; a failure shows what it was instead."""
+        try:
+            until(lambda: self.item(client, item).get("state") == state, state, within)
+        except AssertionError as error:
+            error.add_note(f"{self.item(client, item)}, called {self.calls(item)}")
+            raise
         return self.item(client, item)
 
     def calls(self, item: str) -> list[int]:

@@ -1,7 +1,8 @@
 """Primary, replica and Sentinel: a failover in the middle of everything.
 
 Replication is asynchronous: what a dying primary had acknowledged and not yet sent on is lost,
-and that is the bound. The test waits for the replica before it kills the primary.
+and that is the bound. The test waits for the replica before it kills the primary. A job that the
+replica has, but whose outcome was such a loss, goes on when its lease runs out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Self
 
 import pytest
 
+from lambdaqueue.attempts import LEASE
 from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect, scripts_of
 from lambdaqueue.embedded import EmbeddedRedis
@@ -25,7 +27,7 @@ from lambdaqueue.service import open_service
 from tests.faults.plant import SLACK, Answer, Client, Plant
 from tests.faults.replicas import SERVICE, Replicas
 from tests.operator import prepared
-from tests.waiting import until
+from tests.waiting import DEADLINE, until
 
 # One after the other: each starts many processes, and watches the clock.
 pytestmark = pytest.mark.xdist_group("faults")
@@ -54,8 +56,14 @@ class LedPlant(Plant):
         self.replicas.stop()
 
     def wait_for_replica(self) -> None:
-        """Return when the replica has all that was acknowledged until now."""
-        assert self.client.wait(1, 10_000) == 1
+        """Return when the replica has all that was acknowledged until now.
+
+        Redis' WAIT is about what its own connection wrote last, so that must write something.
+        """
+        with self.client.pipeline(transaction=False) as connection:
+            connection.publish("lq:test", "")
+            connection.wait(1, 10_000)
+            assert connection.execute()[1] == 1
 
 
 class _Led:
@@ -103,8 +111,8 @@ def test_the_primary_dies(tmp_path: Path, record_property: Record) -> None:
         until(lambda: plant.calls(running), "one is running")
         pusher = Pusher(plant.client_of(web), plant.hook.url())
         until(lambda: len(pusher.stored) > 50, "pushes go on")
-        plant.wait_for_replica()
         safe = list(pusher.stored)
+        plant.wait_for_replica()
         first = plant.replicas.primary()
         plant.replicas.kill(first)
         until(lambda: pusher.refused, "pushes are refused")
@@ -116,7 +124,7 @@ def test_the_primary_dies(tmp_path: Path, record_property: Record) -> None:
         for answer in pusher.refused:
             answer.check_unavailable()
         for item in (running, waiting, *safe, *pusher.stored[known:]):
-            plant.until_state(client, item)
+            plant.until_state(client, item, within=LEASE / 1_000 + DEADLINE)
         assert plant.calls(running) == [1]
         between = pusher.stored[len(safe) : known]
         lost = [item for item in between if plant.item(client, item).get("state") is None]
@@ -141,8 +149,8 @@ def test_a_planned_failover(tmp_path: Path, record_property: Record) -> None:
         items = [client.push(plant.hook.url(), x_lq_delay="3000").body["id"] for _ in range(20)]
         pusher = Pusher(plant.client_of(web), plant.hook.url())
         until(lambda: pusher.stored, "pushes go on")
-        plant.wait_for_replica()
         safe = [*items, *pusher.stored[:1]]
+        plant.wait_for_replica()
         first = plant.replicas.primary()
         with plant.replicas.sentinel() as sentinel:
             sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)
@@ -155,7 +163,7 @@ def test_a_planned_failover(tmp_path: Path, record_property: Record) -> None:
         for answer in pusher.refused:
             answer.check_unavailable()
         for item in (*safe, *pusher.stored[known + 1 :]):
-            plant.until_state(client, item)
+            plant.until_state(client, item, within=LEASE / 1_000 + DEADLINE)
         # Sentinel doesn't stop the old primary first: what that one still wrote is undone, so a
         # job may be called again, under the webhook-id that it had.
         counts = plant.hook.counts()
