@@ -18,6 +18,7 @@ from lambdaqueue.outcome import Answer, ErrorClass
 from workers.attempt import conclude, put_off, returned
 from workers.caller import Caller
 from workers.crowding import Crowding
+from workers.ending import end
 from workers.invoking import NotToBeSent
 from workers.outbox import Outbox
 from workers.pulse import GIVE_UP, Pulse
@@ -103,7 +104,7 @@ class Courier:
             log.error("outcomes_not_stored", reason=error, then="their leases will run out")
             return False
         finally:
-            self._pulse.stop()
+            await self._pulse.stop()
             await self._caller.close()
 
     def stop(self) -> None:
@@ -226,7 +227,7 @@ class Courier:
     async def _drain(self) -> bool:
         """Finish what is out within the grace time, hand back the rest."""
         if self._looking is not None:
-            self._looking.cancel()
+            await end(self._looking)
         await self._outbox.committed()
         while self._out and not self._aborting and time.monotonic() < self._deadline:
             await self._outbox.commit()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from lambdaqueue.attempts import BEAT_EVERY, RENEW_EVERY, AttemptStore
 from lambdaqueue.errors import StorageUnavailable, WorkerDeclaredDead
 from lambdaqueue.logs import Log
+from workers.ending import end
 
 __all__ = ["GIVE_UP", "Pulse"]
 
@@ -53,10 +54,10 @@ class Pulse:
         """Begin to beat, on the running loop."""
         self._beating = asyncio.create_task(self._live())
 
-    def stop(self) -> None:
-        """Beat no more."""
+    async def stop(self) -> None:
+        """Beat no more; a beat that was on its way has ended when this returns."""
         if self._beating is not None:
-            self._beating.cancel()
+            await end(self._beating)
 
     def revive(self) -> None:
         """Go on: the worker has a new name."""

@@ -76,6 +76,24 @@ def test_a_question_by_keys(visitor: Visitor) -> None:
     visitor.stage.until_state(item, "CANCELLED")
 
 
+AGAIN = """() => {
+    const buttons = [...document.querySelectorAll("main button")];
+    const button = buttons.find((each) => each.innerText === "Cancel");
+    button.click();
+    document.querySelector("dialog.ask").close("");
+    button.click();
+}"""
+
+
+def test_a_question_asked_again_at_once(visitor: Visitor) -> None:
+    """The browser tells that the first was closed when the second is open."""
+    item = visitor.stage.item("/keys", "hasty", delay=3_600_000)
+    visitor.open(f"/items/{item}")
+    visitor.page.evaluate(AGAIN)
+    visitor.page.get_by_role("button", name="Yes, go on").click()
+    visitor.said("It's cancelled.")
+
+
 def test_search_by_keys(visitor: Visitor) -> None:
     visitor.stage.item("/keys", "sought", delay=3_600_000, key="needle")
     visitor.open("/queues")

@@ -161,9 +161,9 @@ class System:
         for entry in Path("/proc").iterdir():
             if not entry.name.isdecimal() or _parent(entry) != self.up.process.pid:
                 continue
-            line = (entry / "cmdline").read_bytes().decode().split("\0")
-            name = next((name for word, name in words.items() if word in line), "redis")
-            found[name] = int(entry.name)
+            if line := _command(entry):
+                name = next((name for word, name in words.items() if word in line), "redis")
+                found[name] = int(entry.name)
         return found
 
     def stop_all(self) -> None:
@@ -180,6 +180,14 @@ def _shown(text: str, name: str) -> str:
 
 def _dashed(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def _command(process: Path) -> list[str]:
+    """Return its words; none of one that has ended."""
+    try:
+        return (process / "cmdline").read_text().split("\0")[:-1]
+    except OSError:
+        return []
 
 
 def _parent(process: Path) -> int:

@@ -199,11 +199,11 @@ def test_outcomes_that_come_together_are_settled_together(redis_url: str) -> Non
         async with at_work(redis_url, RecordingSender(calls), slots=12) as work:
             await soon(lambda: len(calls.open) == 12, "all are out")
             calls.answer(*names)
-            await soon(lambda: len(work.history()) == 12, "all are settled")
-            assert [len(batch) for batch in work.store.batches] == [12]
             await soon(
                 lambda: (work.courier.delivered, work.courier.failed) == (12, 0), "all are counted"
             )
+            assert [len(batch) for batch in work.store.batches] == [12]
+            assert len(work.history()) == 12
 
     run(body())
 

@@ -64,11 +64,11 @@ def test_it_delivers_and_leaves_nothing_behind(stage: Stage) -> None:
 
 
 def test_its_retries_go_on_in_any_worker(stage: Stage) -> None:
-    stage.scheduler()
     job = stage.push("/flaky/2")
     burst(stage)
-    until(lambda: stage.client.llen("rq:queue:lambdaqueue"), "the retry is due")
     assert stage.job(job).attempt == 1
+    stage.scheduler()
+    until(lambda: stage.client.llen("rq:queue:lambdaqueue"), "the retry is due")
     burst(stage)
     stage.worker()
     (ended,) = stage.until_ended(job)

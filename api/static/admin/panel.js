@@ -4,19 +4,23 @@
 (() => {
   const dialog = document.querySelector("dialog.ask");
   let asked = null; // the form that the dialog is about
+  let pressed = null; // its button
 
   function ask(form, button) {
-    asked = form;
+    [asked, pressed] = [form, button];
     dialog.querySelector("p").textContent = form.dataset.confirm;
     dialog.returnValue = "";
     dialog.showModal();
-    dialog.addEventListener("close", () => {
-      asked = null;
-      if (dialog.returnValue !== "yes") return;
-      form.dataset.agreed = "1";
-      form.requestSubmit(button);
-    }, { once: true });
   }
+
+  dialog?.addEventListener("close", () => {
+    if (dialog.open || !asked) return; // told late: it asks again already, or was answered
+    const form = asked;
+    asked = null;
+    if (dialog.returnValue !== "yes") return;
+    form.dataset.agreed = "1";
+    form.requestSubmit(pressed);
+  });
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
