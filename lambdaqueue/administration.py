@@ -285,10 +285,6 @@ class Administration:
 
     # The audit
 
-    def note(self, actor: Actor, action: str, thing: str) -> None:
-        """Write into the audit what no script does by itself; raises NotFound."""
-        self._environments.note(actor, action, thing)
-
     def audit(self, environment: str, limit: int, cursor: str | None) -> Page[AuditEntry]:
         """List who did what, newest first."""
         return self._environments.audit(environment, limit, cursor)

@@ -12,6 +12,7 @@ from lambdaqueue.connection import Redis
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.executions import ExecutionStore
 from lambdaqueue.history import PAGE_BYTES, HistoryStore
+from lambdaqueue.identity import Actor
 from lambdaqueue.job import Job
 from lambdaqueue.services import ServiceJobs
 from lambdaqueue.store import JobStore
@@ -38,7 +39,10 @@ class ExecutionFilter:
 
 
 class Executions:
-    """Everything that can be asked of executions. `now` (Unix ms) replaces Redis' clock."""
+    """Everything that can be asked of executions. `now` (Unix ms) replaces Redis' clock.
+
+    `by` is whom the audit names, None for a program.
+    """
 
     def __init__(self, client: Redis, now: int | None = None) -> None:
         self._executions = ExecutionStore(client, now)
@@ -46,7 +50,15 @@ class Executions:
         self._jobs = JobStore(client, now)
         self._history = HistoryStore(client)
 
-    def run(self, environment: str, service: str, job: str, request: str | None = None) -> str:
+    def run(
+        self,
+        environment: str,
+        service: str,
+        job: str,
+        request: str | None = None,
+        *,
+        by: Actor | None = None,
+    ) -> str:
         """Start an execution now, beside the timetable; returns its name.
 
         For a day the same `request` (16 characters) starts no second one.
@@ -55,12 +67,22 @@ class Executions:
             NotFound
             Conflict: the job is disabled.
         """
-        name = self._executions.start(environment, f"{service}/{job}", "run", request=request)
+        name = self._executions.start(
+            environment, f"{service}/{job}", "run", request=request, by=by
+        )
         if name is None:
             raise Conflict("the service job is disabled")
         return _named(name)
 
-    def try_out(self, environment: str, service: str, job: str, request: str | None = None) -> str:
+    def try_out(
+        self,
+        environment: str,
+        service: str,
+        job: str,
+        request: str | None = None,
+        *,
+        by: Actor | None = None,
+    ) -> str:
         """Deliver a marked webhook, as an execution that is no run of the job; returns its name.
 
         `request` is as for `run`.
@@ -70,11 +92,13 @@ class Executions:
         """
         known = self._services.job(environment, service, job)
         name = self._executions.start(
-            environment, known.id, "test", spec=known.test_spec, request=request
+            environment, known.id, "test", spec=known.test_spec, request=request, by=by
         )
         return _named(name or "")
 
-    def retry(self, environment: str, name: str, request: str | None = None) -> str:
+    def retry(
+        self, environment: str, name: str, request: str | None = None, *, by: Actor | None = None
+    ) -> str:
         """Repeat an ended execution, as its job is defined now; returns the new one's name.
 
         `request` is as for `run`.
@@ -96,12 +120,13 @@ class Executions:
             event=job.event_ms,
             retry_of=name,
             request=request,
+            by=by,
         )
         if repeated is None:
             raise Conflict("the service job is disabled")
         return _named(repeated)
 
-    def cancel(self, environment: str, name: str) -> Job:
+    def cancel(self, environment: str, name: str, *, by: Actor | None = None) -> Job:
         """End an execution, whatever its service does; its callbacks find it ended.
 
         Raises:
@@ -110,7 +135,7 @@ class Executions:
         """
         job = self._found(environment, name)
         if not job.state.ended:
-            cancelled = self._jobs.cancel_at_once(name)
+            cancelled = self._jobs.cancel_at_once(name, by=by)
             if cancelled is not None:
                 # Its entry knows more, unless its queue keeps none.
                 return self._history.newest(environment, name) or cancelled

@@ -11,6 +11,7 @@ import redis
 from lambdaqueue import ids, keys
 from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.endings import Ending, Underway
+from lambdaqueue.identity import Actor, named
 from lambdaqueue.job import Job
 from lambdaqueue.queue_settings import Policies
 from lambdaqueue.spec import Spec
@@ -67,11 +68,13 @@ class ExecutionStore:
         retry_of: str = "",
         spec: Spec | None = None,
         request: str | None = None,
+        by: Actor | None = None,
     ) -> str | None:
         """Start an execution of a service job by hand; returns its name.
 
         `event` (Unix ms) is the occurrence that it stands for, now where it's left out; `request`
-        is the id of who may ask again. None: the job is disabled. "": there is no such job.
+        is the id of who may ask again, `by` whom the audit names. None: the job is disabled. "":
+        there is no such job.
         """
         status, *name = self._scripts.run(
             "start_execution",
@@ -84,6 +87,7 @@ class ExecutionStore:
             retry_of,
             "" if spec is None else spec.pack(),
             REMEMBER_IDEMPOTENCY if request else "",
+            *named(by),
         )
         if status == b"disabled":
             return None

@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["ALL_SCOPES", "Actor", "Identity", "Scope", "Token", "TokenInfo"]
+__all__ = ["ALL_SCOPES", "Actor", "Identity", "Scope", "Token", "TokenInfo", "named"]
 
 TOKEN = re.compile(r"lqk_([A-Za-z0-9_-]{8})_[A-Za-z0-9_-]{43}")
 TOKEN_ID = re.compile(r"[A-Za-z0-9_-]{8}")
@@ -119,6 +119,11 @@ class Actor:
     environment: str
     name: str
     address: str = ""
+
+
+def named(by: Actor | None) -> tuple[str, str]:
+    """Return name and address as scripts take them; both are "" where the audit names nobody."""
+    return (by.name, by.address) if by else ("", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from itertools import islice
 
 from lambdaqueue.commands import HistoryFilter, Purged
 from lambdaqueue.connection import Redis
-from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import NotFound
 from lambdaqueue.history import HistoryStore
 from lambdaqueue.identity import Actor
@@ -16,7 +15,7 @@ from lambdaqueue.places import Places
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.store import JobStore
 
-__all__ = ["Purging"]
+__all__ = ["AT_ONCE", "Purging"]
 
 AT_ONCE = 200
 """Jobs or entries in one step: a script must not hold Redis for long."""
@@ -32,31 +31,31 @@ class Purging:
         self._places = Places(JobStore(client, now))
         self._queues = QueueStore(client, now)
         self._history = HistoryStore(client)
-        self._environments = EnvironmentStore(client, now)
 
     def purge(self, actor: Actor, name: str, state: State | None) -> Purged:
         """Delete jobs that wait, without a trace, or entries of history, of one state.
 
         None stands for all jobs that wait. What runs is left alone. A large number takes several
-        calls; one that is interrupted has deleted some.
+        calls; one that is interrupted has deleted some. The audit is told by the first that deletes
+        something.
 
         Raises:
             NotFound: there is no such queue.
         """
         if self._queues.info(actor.environment, name) is None:
             raise NotFound("there is no such queue")
-        self._environments.note(actor, "queue.purge", f"{name} {state or 'waiting'}")
-        ended = state is not None and state.ended
-        chunks = self._ended(actor, name, state) if ended else self._waiting(actor, name)
+        ended = state if state is not None and state.ended else None
+        chunks = self._ended(actor, name, ended) if ended else self._waiting(actor, name)
         count = looked_at = 0
         for chunk in chunks:
             if looked_at >= MOST_LOOKED_AT:
                 return Purged(count, more=True)
             looked_at += len(chunk)
+            env, by = actor.environment, None if count else actor
             if ended:
-                count += self._queues.forget_entries(actor.environment, name, chunk)
+                count += self._queues.forget_entries(env, name, ended, chunk, by=by)
             else:
-                count += self._queues.purge(actor.environment, name, state, chunk)
+                count += self._queues.purge(env, name, state, chunk, by=by)
         return Purged(count, more=False)
 
     def _waiting(self, actor: Actor, name: str) -> Iterator[list[str]]:

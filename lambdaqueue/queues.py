@@ -12,7 +12,7 @@ from lambdaqueue import keys
 from lambdaqueue.commands import Endpoint, LastError, Page, QueueInfo, QueueStats
 from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.errors import Conflict, NotFound
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Actor, named
 from lambdaqueue.job import State
 from lambdaqueue.queue_settings import QueueSettings
 from lambdaqueue.rate import FlowLimits
@@ -123,16 +123,40 @@ class QueueStore:
         self._set(actor, name, "queue.resume", "*", {"paused": ""})
 
     def purge(
-        self, environment: str, name: str, state: State | None, job_ids: Sequence[str]
+        self,
+        environment: str,
+        name: str,
+        state: State | None,
+        job_ids: Sequence[str],
+        *,
+        by: Actor | None = None,
     ) -> int:
-        """Delete those of the jobs that wait, of one state or of both; returns how many."""
-        ref = keys.queue_ref(environment, name)
-        return int(self._scripts.run("purge", [], self._now(), ref, state or "", *job_ids)[0])
+        """Delete those of the jobs that wait, of one state or of both; returns how many.
 
-    def forget_entries(self, environment: str, name: str, entries: Sequence[str]) -> int:
-        """Forget entries of a queue's history; returns how many there were."""
-        ref = keys.queue_ref(environment, name)
-        return int(self._scripts.run("forget_entries", [], ref, *entries)[0])
+        The audit names `by` if any were.
+        """
+        args = (state or "", *named(by), *job_ids)
+        return self._delete("purge", keys.queue_ref(environment, name), *args)
+
+    def forget_entries(
+        self,
+        environment: str,
+        name: str,
+        state: State,
+        entries: Sequence[str],
+        *,
+        by: Actor | None = None,
+    ) -> int:
+        """Forget entries of a queue's history, all of one state; returns how many there were.
+
+        The audit names `by` if there were any.
+        """
+        args = (state, *named(by), *entries)
+        return self._delete("forget_entries", keys.queue_ref(environment, name), *args)
+
+    def _delete(self, script: str, *args: str) -> int:
+        row = self._scripts.run(script, [keys.request(request_id())], self._now(), *args)
+        return int(row[0])
 
     def drop(self, actor: Actor, name: str) -> None:
         """Forget a queue with its history.
@@ -140,16 +164,11 @@ class QueueStore:
         Raises:
             Conflict: items wait or run. NotFound: there is no such queue.
         """
-        status = b"more"
+        ref, by, status = keys.queue_ref(actor.environment, name), named(actor), b"more"
         while status == b"more":
-            status = self._scripts.run(
-                "drop_queue",
-                [],
-                keys.queue_ref(actor.environment, name),
-                self._now(),
-                actor.name,
-                actor.address,
-            )[0]
+            request = [keys.request(request_id())]
+            status = self._scripts.run("drop_queue", request, ref, self._now(), *by)[0]
+            by = named(None)  # one entry, with the first step
         if status == b"busy":
             raise Conflict("the queue has items that wait or run")
         if status == b"absent":

@@ -83,11 +83,10 @@ class Replaying:
             raise Conflict("an execution of a service job is not replayed: retry the execution")
         if old.state is State.COMPLETED:
             raise Conflict("a completed item's payload is not kept: it can't be replayed")
-        self._environments.note(actor, "queue.replay", f"{queue} {entry}")
         push = Push(_spec(old, target), priority=old.priority)
         once = None if request_id is None else Idempotency(f"\n{request_id}", "one")
         try:
-            return self._jobs.push(actor.environment, queue, [push], once)[0].job
+            return self._jobs.replay(actor, queue, [push], entry, idempotency=once)[0].job
         except TargetMissing:
             raise _no_target() from None
 
@@ -97,9 +96,10 @@ class Replaying:
         """Push many jobs again; executions of service jobs are left out.
 
         The jobs are stored in chunks, each all or none. A call that dies in between has pushed the
-        newest ones, and nobody is told how many. With a `request_id` (see `replay`) it can be
-        carried out again: it sees the same entries, and pushes none twice. (Where a purge has
-        taken some of the newest meanwhile, some others may be left out.)
+        newest ones, and nobody is told how many. The audit is told with the first chunk. With a
+        `request_id` (see `replay`) it can be carried out again: it sees the same entries, and
+        pushes none twice. (Where a purge has taken some of the newest meanwhile, some others may
+        be left out.)
 
         Raises:
             NotFound: there is no such queue.
@@ -108,7 +108,6 @@ class Replaying:
         """
         if self._queues.info(actor.environment, queue) is None:
             raise NotFound("there is no such queue")
-        self._environments.note(actor, "queue.replay", f"{queue} {order.where.state}")
         now = self._environments.clock()
         begun = now if request_id is None else minted_at(request_id)
         if request_id is not None:
@@ -121,7 +120,8 @@ class Replaying:
         count = size = number = 0
         while size < MOST_BYTES and (chunk := plan.chunk(order.limit - count, latest)):
             try:
-                self._push(actor.environment, queue, chunk, _once(request_id, number, chunk))
+                once = _once(request_id, number, chunk)
+                self._push(actor, queue, chunk, once, noted="" if last else str(order.where.state))
             except TargetMissing:
                 if last is None:
                     raise _no_target() from None
@@ -144,13 +144,19 @@ class Replaying:
 
     def _push(
         self,
-        environment: str,
+        actor: Actor,
         queue: str,
         chunk: Sequence[_Planned],
         once: Idempotency | None,
+        *,
+        noted: str,
     ) -> None:
+        pushes = [each.push for each in chunk]
         try:
-            self._jobs.push(environment, queue, [each.push for each in chunk], once)
+            if noted:
+                self._jobs.replay(actor, queue, pushes, noted, idempotency=once)
+            else:
+                self._jobs.push(actor.environment, queue, pushes, once)
         except InvalidRequest as error:
             # An earlier try stored the chunk of this number, with entries that have left history.
             if once is None or error.issues[0].code != "idempotency_mismatch":

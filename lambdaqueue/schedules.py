@@ -12,6 +12,7 @@ from lambdaqueue import keys
 from lambdaqueue.commands import Page
 from lambdaqueue.connection import redis_clock, scripts_of, translated
 from lambdaqueue.errors import NotFound
+from lambdaqueue.identity import Actor, named
 from lambdaqueue.schedule import Round, Schedule
 from lambdaqueue.schedule_rows import (
     Unreadable,
@@ -46,7 +47,8 @@ class Due:
 class ScheduleStore:
     """One method for each script or read. `now` (Unix ms) replaces Redis' clock.
 
-    It sees the schedules of its collection alone; `due` and `fire` are about those of all.
+    It sees the schedules of its collection alone; `due` and `fire` are about those of all. `by` is
+    whom the audit names, if anybody.
     """
 
     def __init__(
@@ -95,8 +97,12 @@ class ScheduleStore:
         rows = self.read_many(environment, ids[:limit])
         return Page(tuple(rows), ids[limit - 1] if len(ids) > limit else None)
 
-    def put(self, schedule: Schedule, made_from: int) -> None:
+    def put(
+        self, schedule: Schedule, made_from: int, *, action: str = "", by: Actor | None = None
+    ) -> None:
         """Write a schedule that was made from revision `made_from`, 0 for a new one.
+
+        `action` is what the audit says that `by` did.
 
         Raises:
             ScheduleChanged: it, or the schedule with its key, is another one by now.
@@ -128,11 +134,14 @@ class ScheduleStore:
                 keys.schedule_keys(env, self._collection),
                 keys.due_schedules,
             ],
+            self._now(),
             env,
             schedule.id,
             schedule.key or "",
             made_from,
             "" if schedule.next_run is None or schedule.paused else schedule.next_run,
+            *named(by),
+            action,
             *(part for pair in fields.items() for part in pair),
         )
         if row[0] == b"conflict":
@@ -170,7 +179,7 @@ class ScheduleStore:
             )
         return [schedule_id.decode() for schedule_id in found]
 
-    def drop(self, environment: str, schedule_id: str) -> None:
+    def drop(self, environment: str, schedule_id: str, *, by: Actor | None = None) -> None:
         """Forget a schedule; raises NotFound."""
         row = self._scripts.run(
             "drop_schedule",
@@ -183,8 +192,10 @@ class ScheduleStore:
                 keys.schedule_runs(environment, schedule_id),
                 keys.last_success(environment, schedule_id),
             ],
+            self._now(),
             environment,
             schedule_id,
+            *named(by),
         )
         if row[0] == b"absent":
             raise NotFound("there is no such schedule")
@@ -230,7 +241,7 @@ class ScheduleStore:
         if args:
             self._scripts.run("fire", [keys.due_schedules], self._now(), *args)
 
-    def run(self, schedule: Schedule, at: int) -> str | None:
+    def run(self, schedule: Schedule, at: int, *, by: Actor | None = None) -> str | None:
         """Push one occurrence by hand, due now whatever `at`; None where `overlap` forbids it.
 
         Raises:
@@ -238,7 +249,7 @@ class ScheduleStore:
         """
         (row,) = self._scripts.run(
             "fire", [keys.due_schedules, keys.request(request_id())],
-            self._now(), _ref(schedule), schedule.revision, "", "", 1, at, 0,
+            self._now(), _ref(schedule), schedule.revision, "", "", 1, at, 0, *named(by),
         )  # fmt: skip
         if row == b"stale":
             raise ScheduleChanged

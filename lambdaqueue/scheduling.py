@@ -11,6 +11,7 @@ from lambdaqueue.commands import Page
 from lambdaqueue.connection import Redis
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.history import PAGE_BYTES, HistoryStore
+from lambdaqueue.identity import Actor
 from lambdaqueue.ids import ALPHABET, CLOCK, clock_part
 from lambdaqueue.job import Job
 from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
@@ -54,7 +55,10 @@ class ScheduleChange:
 
 
 class Scheduling:
-    """Everything that can be asked of schedules. `now` (Unix ms) replaces Redis' clock."""
+    """Everything that can be asked of schedules. `now` (Unix ms) replaces Redis' clock.
+
+    `by` is whom the audit names, None for a program.
+    """
 
     def __init__(self, client: Redis, now: int | None = None) -> None:
         self._schedules = ScheduleStore(client, now)
@@ -131,21 +135,23 @@ class Scheduling:
         """List an environment's schedules in the order of their making."""
         return self._schedules.page(environment, limit, cursor)
 
-    def drop(self, environment: str, schedule_id: str) -> Schedule:
+    def drop(self, environment: str, schedule_id: str, *, by: Actor | None = None) -> Schedule:
         """Forget a schedule; jobs that it pushed go on. Raises NotFound."""
         schedule = self.schedule(environment, schedule_id)
-        self._schedules.drop(environment, schedule_id)
+        self._schedules.drop(environment, schedule_id, by=by)
         return schedule
 
-    def pause(self, environment: str, schedule_id: str) -> Schedule:
+    def pause(self, environment: str, schedule_id: str, *, by: Actor | None = None) -> Schedule:
         """Let no run come until `resume`; what was missed meanwhile is not made up for."""
-        return self._toggle(environment, schedule_id, paused=True)
+        return self._toggle(environment, schedule_id, paused=True, by=by)
 
-    def resume(self, environment: str, schedule_id: str) -> Schedule:
+    def resume(self, environment: str, schedule_id: str, *, by: Actor | None = None) -> Schedule:
         """Go on with the next run after now."""
-        return self._toggle(environment, schedule_id, paused=False)
+        return self._toggle(environment, schedule_id, paused=False, by=by)
 
-    def run(self, environment: str, schedule_id: str, at: int | None = None) -> Job:
+    def run(
+        self, environment: str, schedule_id: str, at: int | None = None, *, by: Actor | None = None
+    ) -> Job:
         """Push one job now, beside the timetable.
 
         `at` (Unix ms) is when the request was first tried: what it pushed is not pushed twice.
@@ -157,23 +163,22 @@ class Scheduling:
         while True:
             schedule = self.schedule(environment, schedule_id)
             try:
-                job_id = self._run_at(schedule, at)
+                job_id = self._run_at(schedule, at, by)
             except ScheduleChanged:
                 continue
             if job_id is None:
                 raise Conflict("the last job of this schedule is unfinished")
-            job = self._job(environment, job_id)
+            job = self._jobs.read(job_id) or self._history.newest(environment, job_id)
             if job is None:
                 raise NotFound("the job has ended and left history already")
             return job
 
-    def _run_at(self, schedule: Schedule, at: int | None) -> str | None:
+    def _run_at(self, schedule: Schedule, at: int | None, by: Actor | None) -> str | None:
         if at is not None:
-            return self._run_of(schedule, at) or self._schedules.run(schedule, at)
+            return self._run_of(schedule, at) or self._schedules.run(schedule, at, by=by)
         # Whoever asks twice within a millisecond wants two runs; what tells them apart is when.
-        return self._schedules.run(
-            schedule, max(self._schedules.clock(), (schedule.last_run or 0) + 1)
-        )
+        now = max(self._schedules.clock(), (schedule.last_run or 0) + 1)
+        return self._schedules.run(schedule, now, by=by)
 
     def history(
         self, environment: str, schedule_id: str, limit: int, cursor: str | None
@@ -204,7 +209,10 @@ class Scheduling:
         begin = self._schedules.clock() if start is None else start
         return Timetable.parse(expression, zone).preview(begin, count, begin)
 
-    def _toggle(self, environment: str, schedule_id: str, *, paused: bool) -> Schedule:
+    def _toggle(
+        self, environment: str, schedule_id: str, paused: bool, by: Actor | None
+    ) -> Schedule:
+        action = "schedule.pause" if paused else "schedule.resume"
         while True:
             known = self.schedule(environment, schedule_id)
             if known.paused == paused:
@@ -212,7 +220,7 @@ class Scheduling:
             toggled = replace(known, paused=paused, next_run=None)
             toggled = replace(toggled, next_run=_next_run(toggled, self._schedules.clock()))
             try:
-                self._schedules.put(toggled, known.revision)
+                self._schedules.put(toggled, known.revision, action=action, by=by)
             except ScheduleChanged:
                 continue
             return self.schedule(environment, schedule_id)
@@ -267,9 +275,6 @@ class Scheduling:
                 job = unfinished.get(job_id) or self._history.newest(environment, job_id)
                 if job is not None:
                     yield job, at
-
-    def _job(self, environment: str, job_id: str) -> Job | None:
-        return self._jobs.read(job_id) or self._history.newest(environment, job_id)
 
 
 def _next_run(schedule: Schedule, now: int) -> int | None:

@@ -47,7 +47,10 @@ def open_service(settings: Settings) -> Service:
 
 
 class Service:
-    """Everything that can be asked of LambdaQueue. `now` (Unix ms) replaces Redis' clock."""
+    """Everything that can be asked of LambdaQueue. `now` (Unix ms) replaces Redis' clock.
+
+    `by` is whom the audit names, None for a program.
+    """
 
     def __init__(self, client: Redis, now: int | None = None) -> None:
         self._jobs = JobStore(client, now)
@@ -121,16 +124,18 @@ class Service:
         job = self._jobs.read_by_key(environment, queue, key)
         return _found(job or self._history.newest_by_key(environment, queue, key))
 
-    def cancel(self, environment: str, item_id: str) -> Job:
+    def cancel(self, environment: str, item_id: str, *, by: Actor | None = None) -> Job:
         """End a waiting job, or see to it that a running one is not tried again."""
         self._own(environment, item_id)
-        return _found(self._jobs.cancel(environment, "", item_id, ""))
+        return _found(self._jobs.cancel(environment, "", item_id, "", by=by))
 
     def cancel_by_key(self, environment: str, queue: str, key: str) -> Job:
         """The same for the job with a key."""
         return _found(self._jobs.cancel(environment, queue, "", key))
 
-    def change(self, environment: str, item_id: str, change: Change) -> Job:
+    def change(
+        self, environment: str, item_id: str, change: Change, *, by: Actor | None = None
+    ) -> Job:
         """Give a job a new version: what `change` names is new, the rest stays."""
         self._own(environment, item_id)
         while True:
@@ -144,6 +149,7 @@ class Service:
                     delay=change.delay,
                     on=change.on,
                     priority=job.priority if change.priority is None else change.priority,
+                    by=by,
                 )
             except VersionChanged:
                 continue
@@ -156,7 +162,12 @@ class Service:
         return self.change(environment, job.id, change)
 
     def run_now(
-        self, environment: str, item_id: str, idempotency: Idempotency | None = None
+        self,
+        environment: str,
+        item_id: str,
+        idempotency: Idempotency | None = None,
+        *,
+        by: Actor | None = None,
     ) -> tuple[Job, bool]:
         """Make a waiting job due now; the bool tells whether this is an earlier answer again.
 
@@ -165,7 +176,7 @@ class Service:
         """
         self._own(environment, item_id)
         try:
-            job, replayed = self._jobs.run_now(item_id, environment, idempotency)
+            job, replayed = self._jobs.run_now(item_id, environment, idempotency, by=by)
         except NotFound:
             if self._history.newest(environment, item_id):
                 raise Conflict("the item has ended") from None

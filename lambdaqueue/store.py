@@ -1,6 +1,7 @@
 """The jobs that have not ended: one method for each script or read that the API needs.
 
 Decides nothing: what a script answers is turned into values or errors here, and nowhere else.
+Where `by` is given and something was changed, the audit names them; `by` is None for programs.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any
 
 import redis
 
-from lambdaqueue import ids, keys
+from lambdaqueue import keys
 from lambdaqueue.commands import Idempotency, Push, Pushed
 from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
-from lambdaqueue.job import Job, Place, State
+from lambdaqueue.identity import Actor, named
+from lambdaqueue.job import Job, State
+from lambdaqueue.job_rows import job_of, order_of, pushed_of, when_of
 from lambdaqueue.queue_settings import Policies
 from lambdaqueue.spec import Spec
 
@@ -65,12 +68,40 @@ class JobStore:
             InvalidRequest: the idempotency key was used for another request.
             StorageUnavailable, StorageFull
         """
-        args: list[Any] = []
+        return self._push("push", (environment, queue), pushes, idempotency)
+
+    def replay(
+        self,
+        actor: Actor,
+        queue: str,
+        pushes: Sequence[Push],
+        what: str,
+        *,
+        idempotency: Idempotency | None,
+    ) -> list[Pushed]:
+        """Store the first jobs of a replay; the audit gets an entry that names `what` is replayed.
+
+        Raises:
+            As `push`.
+        """
+        words = (actor.name, actor.address, what)
+        return self._push("replay", (actor.environment, queue), pushes, idempotency, *words)
+
+    def _push(
+        self,
+        script: str,
+        place: tuple[str, str],
+        pushes: Sequence[Push],
+        idempotency: Idempotency | None,
+        *words: str,
+    ) -> list[Pushed]:
+        environment, queue = place
+        args: list[Any] = [*words]
         for push in pushes:
-            args += _order(push)
+            args += order_of(push)
         known = idempotency and keys.idempotent(environment, idempotency.key)
         status, *answer = self._scripts.run(
-            "push",
+            script,
             [keys.request(request_id()), known or ""],
             self._now(),
             keys.queue_ref(environment, queue),
@@ -87,7 +118,7 @@ class JobStore:
         policies = Policies.unpack(answer[0], answer[1])
         replayed = status == b"replayed"
         return [
-            _pushed(queue, push, row, policies, replayed)
+            pushed_of(queue, push, row, policies, replayed=replayed)
             for push, row in zip(pushes, answer[2:], strict=True)
         ]
 
@@ -98,37 +129,40 @@ class JobStore:
     def read_by_key(self, environment: str, queue: str, key: str) -> Job | None:
         """Return the unprocessed job with that unique key, or None."""
         (row,) = self._scripts.run("read", [], keys.queue_ref(environment, queue), key)
-        return None if row[0] == b"absent" else _job(row)
+        return None if row[0] == b"absent" else job_of(row)
 
     def read_many(self, job_ids: Sequence[str]) -> list[Job]:
         """Return those of the jobs that have not ended, in order."""
         rows = self._scripts.run("read", [], "", "", *job_ids)
-        return [_job(row) for row in rows if row[0] != b"absent"]
+        return [job_of(row) for row in rows if row[0] != b"absent"]
 
-    def cancel(self, environment: str, queue: str, job_id: str, key: str) -> Job | None:
+    def cancel(
+        self, environment: str, queue: str, job_id: str, key: str, *, by: Actor | None = None
+    ) -> Job | None:
         """Cancel the job with that id, or (where it's "") that key; None when there is none."""
-        row = self._scripts.run(
-            "cancel",
-            [keys.request(request_id())],
-            self._now(),
-            job_id,
-            keys.queue_ref(environment, queue),
-            key,
-        )
+        row = self._cancel(job_id, keys.queue_ref(environment, queue), key, "", *named(by))
         if row[0] == b"absent":
             return None
-        job = _job(row)
+        job = job_of(row)
         return job if job.state is State.RUNNING else replace(job, state=State.CANCELLED)
 
-    def cancel_at_once(self, job_id: str) -> Job | None:
+    def cancel_at_once(self, job_id: str, *, by: Actor | None = None) -> Job | None:
         """End a job whatever it does; returns it, cancelled, or None when there is none."""
-        row = self._scripts.run(
-            "cancel", [keys.request(request_id())], self._now(), job_id, "", "", "at once"
-        )
-        return None if row[0] == b"absent" else replace(_job(row), state=State.CANCELLED)
+        row = self._cancel(job_id, "", "", "at once", *named(by))
+        return None if row[0] == b"absent" else replace(job_of(row), state=State.CANCELLED)
+
+    def _cancel(self, *args: str) -> Any:
+        return self._scripts.run("cancel", [keys.request(request_id())], self._now(), *args)
 
     def change(
-        self, job: Job, spec: Spec, *, delay: int | None, on: int | None, priority: int
+        self,
+        job: Job,
+        spec: Spec,
+        *,
+        delay: int | None,
+        on: int | None,
+        priority: int,
+        by: Actor | None = None,
     ) -> Job:
         """Give `job`, as it was read, a new version.
 
@@ -143,12 +177,13 @@ class JobStore:
             self._now(),
             job.id,
             job.version,
-            _when(delay, on),
+            when_of(delay, on),
             priority,
             spec.max_age or "",
             "target" if spec.target else "",
             spec.pack(),
             spec.flow,
+            *named(by),
         )
         if row[0] == b"conflict":
             raise VersionChanged
@@ -156,9 +191,16 @@ class JobStore:
             raise NotFound("there is no such item")
         if row[0] == b"no_target":
             raise TargetMissing(0)
-        return _job(row)
+        return job_of(row)
 
-    def run_now(self, job_id: str, environment: str, idempotency: Idempotency | None) -> Any:
+    def run_now(
+        self,
+        job_id: str,
+        environment: str,
+        idempotency: Idempotency | None,
+        *,
+        by: Actor | None = None,
+    ) -> Any:
         """Make a waiting job due now; returns the job and whether this is an earlier answer.
 
         Raises:
@@ -172,6 +214,7 @@ class JobStore:
             job_id,
             idempotency.fingerprint if idempotency else "",
             REMEMBER_IDEMPOTENCY,
+            *named(by),
         )
         if row[0] == b"mismatch":
             raise _mismatch()
@@ -179,7 +222,7 @@ class JobStore:
             raise Conflict("the item runs already")
         if row[0] == b"absent":
             raise NotFound("there is no such item")
-        return _job(row), row[0] == b"replayed"
+        return job_of(row), row[0] == b"replayed"
 
     def active(self, environment: str, queue: str) -> list[str]:
         """Return the ids of a queue's ready and running jobs, sorted."""
@@ -237,57 +280,6 @@ class JobStore:
 
     def _now(self) -> str:
         return "" if self.now is None else str(self.now)
-
-
-def _order(push: Push) -> tuple[Any, ...]:
-    spec = push.spec
-    return (
-        push.key or "",
-        push.if_exists,
-        _when(push.delay, push.on),
-        push.priority,
-        spec.max_age or "",
-        "target" if spec.target else "",
-        spec.pack(),
-        spec.flow,
-    )
-
-
-def _when(delay: int | None, on: int | None) -> str:
-    if delay is not None:
-        return f"+{delay}"
-    return "" if on is None else str(on)
-
-
-def _pushed(
-    queue: str, push: Push, row: Sequence[bytes], policies: Policies, replayed: bool
-) -> Pushed:
-    place = Place(row[0].decode())
-    if place in (Place.KEPT, Place.PENDING):
-        return Pushed(_job(row), place, replayed)
-    fields = dict(zip(row[4::2], row[5::2], strict=True))
-    job_id, due = row[1].decode(), int(fields[b"due"])
-    job = Job(
-        id=job_id,
-        queue=queue,
-        state=State.PENDING,
-        version=int(fields[b"version"]),
-        due_at=due,
-        created_at=ids.created_at(job_id),
-        spec=push.spec,
-        first_due_at=due,
-        priority=push.priority,
-        key=push.key,
-        max_attempts=1 + policies.retry(push.spec.retry).retries,
-        target=push.spec.target or policies.settings.target,
-    )
-    return Pushed(job, place, replayed)
-
-
-def _job(row: Sequence[bytes]) -> Job:
-    """Read a row of `describing.lua`."""
-    policies = Policies.unpack(row[2], row[3])
-    return Job.from_fields(row[1].decode(), dict(zip(row[4::2], row[5::2], strict=True)), policies)
 
 
 def _mismatch() -> InvalidRequest:

@@ -37,18 +37,14 @@ def show(item_id: str) -> str:
 @blueprint.post("/items/<item_id>/run")
 @page(Role.ADMIN)
 def run(item_id: str) -> Response:
-    job = service().item(session.environment(), item_id)
-    service().run_now(session.environment(), item_id)
-    session.note("item.run", f"{job.queue} {job.id}")
+    service().run_now(session.environment(), item_id, by=session.actor())
     return forms.done("It's due now.", _of(item_id))
 
 
 @blueprint.post("/items/<item_id>/cancel")
 @page(Role.ADMIN)
 def cancel(item_id: str) -> Response:
-    job = service().item(session.environment(), item_id)
-    found = service().cancel(session.environment(), item_id)
-    session.note("item.cancel", f"{job.queue} {job.id}")
+    found = service().cancel(session.environment(), item_id, by=session.actor())
     text = "It's cancelled." if found.state.ended else "It runs; it won't be tried again."
     return forms.done(text, _of(item_id))
 
@@ -72,8 +68,7 @@ def change(item_id: str) -> Response | tuple[str, int]:
         return _form(job, given, forms.issues(error)), 422
     if wanted == Change():
         return forms.done("Nothing was changed.", _of(item_id), "warn")
-    service().change(session.environment(), item_id, wanted)
-    session.note("item.change", f"{job.queue} {job.id}")
+    service().change(session.environment(), item_id, wanted, by=session.actor())
     return forms.done("It's changed.", _of(item_id))
 
 

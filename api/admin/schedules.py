@@ -60,36 +60,28 @@ def show(schedule_id: str) -> str:
 @blueprint.post("/schedules/<schedule_id>/pause")
 @page(Role.ADMIN)
 def pause(schedule_id: str) -> Response:
-    found = scheduling().schedule(session.environment(), schedule_id)
-    scheduling().pause(session.environment(), found.id)
-    session.note("schedule.pause", found.shown_as)
+    scheduling().pause(session.environment(), schedule_id, by=session.actor())
     return forms.done("The schedule is paused.", _of(schedule_id))
 
 
 @blueprint.post("/schedules/<schedule_id>/resume")
 @page(Role.ADMIN)
 def resume(schedule_id: str) -> Response:
-    found = scheduling().schedule(session.environment(), schedule_id)
-    scheduling().resume(session.environment(), found.id)
-    session.note("schedule.resume", found.shown_as)
+    scheduling().resume(session.environment(), schedule_id, by=session.actor())
     return forms.done("The schedule goes on with its next run.", _of(schedule_id))
 
 
 @blueprint.post("/schedules/<schedule_id>/run")
 @page(Role.ADMIN)
 def run(schedule_id: str) -> Response:
-    found = scheduling().schedule(session.environment(), schedule_id)
-    job = scheduling().run(session.environment(), found.id)
-    session.note("schedule.run", found.shown_as)
+    job = scheduling().run(session.environment(), schedule_id, by=session.actor())
     return forms.done("It has pushed this item.", url_for("admin.items.show", item_id=job.id))
 
 
 @blueprint.post("/schedules/<schedule_id>/remove")
 @page(Role.ADMIN, recent=True)
 def remove(schedule_id: str) -> Response:
-    found = scheduling().schedule(session.environment(), schedule_id)
-    scheduling().drop(session.environment(), found.id)
-    session.note("schedule.remove", found.shown_as)
+    found = scheduling().drop(session.environment(), schedule_id, by=session.actor())
     message = f"Schedule {found.shown_as} is removed; what it pushed goes on."
     return forms.done(message, url_for("admin.schedules.index"))
 

@@ -70,8 +70,7 @@ def show(service: str, job: str) -> str:
 @page(Role.ADMIN)
 def run(service: str, job: str) -> Response:
     _job(service, job)
-    name = executions().run(session.environment(), service, job)
-    session.note("service.run", f"{service}/{job}")
+    name = executions().run(session.environment(), service, job, by=session.actor())
     return forms.done("An execution has begun.", _of(name))
 
 
@@ -79,8 +78,7 @@ def run(service: str, job: str) -> Response:
 @page(Role.ADMIN)
 def test(service: str, job: str) -> Response:
     _job(service, job)
-    name = executions().try_out(session.environment(), service, job)
-    session.note("service.test", f"{service}/{job}")
+    name = executions().try_out(session.environment(), service, job, by=session.actor())
     return forms.done("A marked webhook is on its way.", _of(name))
 
 
@@ -100,18 +98,14 @@ def execution(name: str) -> str:
 @blueprint.post("/executions/<name>/cancel")
 @page(Role.ADMIN)
 def cancel(name: str) -> Response:
-    executions().execution(session.environment(), name)
-    executions().cancel(session.environment(), name)
-    session.note("execution.cancel", name)
+    executions().cancel(session.environment(), name, by=session.actor())
     return forms.done("The execution is cancelled.", _of(name))
 
 
 @blueprint.post("/executions/<name>/retry")
 @page(Role.ADMIN)
 def retry(name: str) -> Response:
-    executions().execution(session.environment(), name)
-    made = executions().retry(session.environment(), name)
-    session.note("execution.retry", name)
+    made = executions().retry(session.environment(), name, by=session.actor())
     return forms.done("It's repeated by this execution.", _of(made))
 
 

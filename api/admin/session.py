@@ -33,7 +33,6 @@ __all__ = [
     "leave",
     "load",
     "load_environment",
-    "note",
     "prove",
     "role",
     "take_environment",
@@ -116,11 +115,6 @@ def allows(needed: str) -> bool:
 def actor() -> Actor:
     """Return whom the audit names for what this request does."""
     return Actor(environment(), current().account.name, address())
-
-
-def note(action: str, thing: str) -> None:
-    """Write into the audit what a script doesn't; raises NotFound when the environment is gone."""
-    administration().note(actor(), action, thing)
 
 
 def prove(password: str) -> bool:

@@ -1,9 +1,10 @@
--- include: clock names requests queues totals limits lanes endpoints line entries describing executions replacing
+-- include: clock names requests queues totals limits lanes endpoints line entries describing executions replacing auditing
 -- Give a job a new version, made from the one that the caller has read.
 --
 -- KEYS  10 request
 -- ARGV  1 now or '', 2 job id, 3 version it was made from, 4 when ('' keeps the due time |
---       '+<ms>' | '<Unix ms>'), 5 priority, 6 max age in ms or '', 7 'target' or '', 8 packed spec, 9 its flow or ''
+--       '+<ms>' | '<Unix ms>'), 5 priority, 6 max age in ms or '', 7 'target' or '', 8 packed spec, 9 its flow or '',
+--       10 whom the audit names or '', 11 their address or ''
 -- Returns  {'replaced' | 'pending' | 'conflict' | 'absent' | 'no_target'} and the row of describing.lua
 -- Why   compare and set: on 'conflict' the caller reads again. The rest is as in push.lua.
 
@@ -25,4 +26,5 @@ local place = supersede(q, id, job, {
 }, now)
 local answer = describe(q, id, place)
 settle_queues(now)
+note_if_named(q.env, now, ARGV[10], ARGV[11], 'item.change', q.name .. ' ' .. id)
 return remember(KEYS[10], answer)

@@ -1,10 +1,11 @@
--- include: clock names requests queues totals limits lanes endpoints line entries executions endings creating follow_ups executing
+-- include: clock names requests queues totals limits lanes endpoints line entries executions endings creating follow_ups executing auditing
 -- Push what schedules have due and write their next runs, all in one step.
 --
 -- KEYS  10 due schedules, 11 request, for a run by hand alone
 -- ARGV  1 now or '', then for each: ref, revision, the run it stands at or '' for one run by hand,
 --       next run or '', how many occurrences, and for each of these: its time in ms, due in ms;
---       'later' in place of their number only lets it be looked at again at `next run`
+--       'later' in place of their number only lets it be looked at again at `next run`; behind a run
+--       by hand: whom the audit names or '', their address or ''
 -- Returns  {ids pushed, joined by spaces | 'stale', …} in order
 -- Why   compare and set: of any number of schedulers one fires a run, and a resend finds it fired.
 --       While `overlap` is 'skip' the last job must have ended. Runs by hand don't count among
@@ -77,7 +78,11 @@ local function fire(ref, revision, stands_at, next_run, occurrences)
     newest = math.max(newest, tonumber(schedule.last or 0))
     redis.call('HSET', key, 'last', int(newest), 'last_job', schedule.last_job)
   end
-  if by_hand then return table.concat(pushed, ' ') end
+  if by_hand then
+    local shown_as = (schedule.key or '') ~= '' and schedule.key or id
+    if newest then note_if_named(env, now, ARGV[#ARGV - 1], ARGV[#ARGV], 'schedule.run', shown_as) end
+    return table.concat(pushed, ' ')
+  end
   local runs = tonumber(schedule.runs or 0) + #pushed
   redis.call('HSET', key, 'runs', runs)
   -- Whoever read it before and writes it now would put the old run back.
@@ -93,8 +98,8 @@ local function fire(ref, revision, stands_at, next_run, occurrences)
   return table.concat(pushed, ' ')
 end
 
-local answer, at = {}, 2
-while ARGV[at] do
+local answer, at, last = {}, 2, KEYS[11] and #ARGV - 2 or #ARGV
+while at <= last do
   local ref, revision, stands_at, next_run = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local count = tonumber(ARGV[at + 4])
   local occurrences = count and {}

@@ -419,7 +419,7 @@ class TestManyAgain:
     def die(self, api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch, dies_after: int) -> None:
         """Ask for a replay that dies after so many chunks, or before its answer is kept."""
         jobs = parts_of(app).replaying._jobs
-        push, pushes = jobs.push, list[Any]()
+        push, pushes = jobs._push, list[Any]()
 
         def push_or_die(*args: Any) -> Any:
             if len(pushes) == dies_after:
@@ -428,7 +428,7 @@ class TestManyAgain:
             return push(*args)
 
         with monkeypatch.context() as dying:
-            dying.setattr(jobs, "push", push_or_die)
+            dying.setattr(jobs, "_push", push_or_die)
             dying.setattr(type(parts_of(app).first_answers), "finish", _die)
             with pytest.raises(AssertionError):
                 api("POST", MANY, json={"rate": RATE}, headers=self.KEY)
@@ -453,7 +453,7 @@ class TestManyAgain:
         # The newest ones first: 4, 3 | 2, 1 | 0.
         stored = [4, 3, 2, 1, 0][: 2 * dies_after]
         assert sorted(payloads(waiting(api))) == sorted(stored)
-        parts_of(app).service._queues.forget_entries(ENV, "mail", old[5 - trimmed :])
+        parts_of(app).service._queues.forget_entries(ENV, "mail", State.FAILED, old[5 - trimmed :])
         # This fails meanwhile, and so does the first of the new ones, which was due at once.
         ended(api, app, "new")
         again = body_of(api("POST", MANY, json={"rate": RATE}, headers=self.KEY), 201)
@@ -485,7 +485,7 @@ class TestManyAgain:
         self.die(api, app, monkeypatch, dies_after)
         stored = len(waiting(api))
         assert 0 < stored < 7
-        parts_of(app).service._queues.forget_entries(ENV, "mail", [old[purged]])
+        parts_of(app).service._queues.forget_entries(ENV, "mail", State.FAILED, [old[purged]])
         body_of(api("POST", MANY, json={"rate": RATE}, headers=self.KEY), 201)
         found = [each["replayOf"] for each in waiting(api)]
         assert len(found) == len(set(found)) >= stored

@@ -163,7 +163,7 @@ class World:
         stage = self.stage
         administration = stage.administration
         administration.issue_token(ACTOR, SHORT, ALL_SCOPES, None)
-        administration.note(ACTOR, SHORT, EVIL)
+        administration._environments.note(ACTOR, SHORT, EVIL)
         url = stage.hook.url(f"/alerts?{QUERY}")
         changes = {"target": url, "onFailure": {"target": url, "queue": "alerts"}}
         assert stage.api("PUT", f"/queues/{QUEUE}", **changes).ok

@@ -15,6 +15,7 @@ from lambdaqueue.claims import Claim
 from lambdaqueue.commands import Idempotency, Push
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.identity import Scope, TokenInfo
+from lambdaqueue.job import State
 from lambdaqueue.metrics import MetricsStore
 from lambdaqueue.rate import FlowLimits
 from lambdaqueue.schedule import Recurrence, Round, Schedule, plan
@@ -168,7 +169,10 @@ def everything(world: World, worker: Hand) -> list[Callable[[], object]]:
         services.expire,
         lambda: services.finish(called[0]),
         lambda: services.executions.retry(ENV, called[0].name),
-        lambda: world.queues.forget_entries(ENV, "mail", ["c1-0"]),
+        lambda: world.jobs.replay(
+            ACTOR, "lanes", [Push(Spec(target=TARGET))], "f1-0", idempotency=None
+        ),
+        lambda: world.queues.forget_entries(ENV, "mail", State.COMPLETED, ["c1-0"]),
         lambda: world.queues.drop(ACTOR, "mail"),
         lambda: world.queues.configure(ACTOR, "lanes", {"flow": FlowLimits(concurrency=1)}, None),
         lambda: world.jobs.push(ENV, "lanes", [Push(Spec(target=TARGET, flow_key="f"))] * 2),

@@ -14,7 +14,7 @@ from lambdaqueue.commands import HistoryFilter
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import NotFound
 from lambdaqueue.job import State
-from lambdaqueue.purging import Purging
+from lambdaqueue.purging import AT_ONCE, Purging
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.rate import FlowLimits
 from tests.store.desk import full
@@ -143,12 +143,12 @@ class TestWaiting:
         claimed: set[str] = set()
         run, turn = QueueStore.purge, count(1)
 
-        def busy(self: QueueStore, *args: Any) -> int:
+        def busy(self: QueueStore, *args: Any, **more: Any) -> int:
             claims = [] if next(turn) not in looks else worker.claim(20) + worker.claim(20)
             claimed.update(claim.id for claim in claims)
             for claim in claims:
                 worker.settle(claim)
-            return run(self, *args)
+            return run(self, *args, **more)
 
         monkeypatch.setattr(QueueStore, "purge", busy)
         done = purging.purge(ACTOR, "mail", state)
@@ -305,10 +305,26 @@ class TestWhoMay:
     def test_the_audit_tells(
         self, world: World, purging: Purging, state: State | None, told: str
     ) -> None:
-        push(world)
+        worker = world.worker()
+        for _ in range(AT_ONCE + 1):
+            push(world)
+            fail(world, worker)
+            push(world, delay=1_000)
         purging.purge(ACTOR, "mail", state)
-        (newest, *_) = EnvironmentStore(world.client, NOW).audit(ENV, 10, None).rows
-        assert (newest.action, newest.object, newest.token) == ("queue.purge", told, "test")
+        rows = EnvironmentStore(world.client, NOW).audit(ENV, 10, None).rows
+        assert [(row.action, row.object, row.token) for row in rows] == [
+            ("queue.purge", told, "test"),
+            ("environment.create", "default", "test"),
+        ]
+
+    @pytest.mark.parametrize("state", [None, State.RETRY, State.FAILED])
+    def test_of_nothing_the_audit_tells_nothing(
+        self, world: World, purging: Purging, state: State | None
+    ) -> None:
+        world.queues.pause(ACTOR, "mail")
+        before = world.snapshot()
+        assert purging.purge(ACTOR, "mail", state).count == 0
+        assert world.snapshot() == before
 
     def test_a_queue_that_is_not_there(self, world: World, purging: Purging) -> None:
         before = world.snapshot()

@@ -52,6 +52,7 @@ LAYERS = {
             "lambdaqueue.ids",
             "lambdaqueue.instants",
             "lambdaqueue.job",
+            "lambdaqueue.job_rows",
             "lambdaqueue.legacy_signing",
             "lambdaqueue.media_types",
             "lambdaqueue.messages",

@@ -14,7 +14,7 @@ from api import admin, create_app
 from api.admin import assets, forms, session
 from api.admin.guard import page
 from api.admin.texts import shown
-from api.current import parts
+from api.current import administration, parts
 from lambdaqueue.account import Role
 from lambdaqueue.administration import Administration
 from lambdaqueue.config import Settings
@@ -80,7 +80,7 @@ def sample() -> Sample:
     @blueprint.post("/samples/say")
     @page(Role.ADMIN)
     def say() -> Response:
-        session.note("queue.say", "x")
+        administration().change_environment(session.actor(), {"retry": None})
         tone = forms.values().text("tone", "good")
         return forms.done(forms.values().raw("text"), f"{request.path[:-4]}?text=a", tone)
 
@@ -221,7 +221,7 @@ class TestMessages:
     ) -> None:
         panel.post("/e/default/samples/say", {"text": "x"})
         (row,) = administration.audit("1", 1, None).rows
-        assert (row.token, row.action, row.object) == ("jan", "queue.say", "x")
+        assert (row.token, row.action, row.object) == ("jan", "environment.update", "default")
         assert row.address == "127.0.0.1"
 
 

@@ -11,6 +11,7 @@ from flask import Flask
 
 from lambdaqueue import keys
 from lambdaqueue.account import Role
+from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.identity import Actor
 from tests.api.admin.conftest import NASTY, PASSWORD, Page, Panel
 from tests.api.admin.work import HOME, item
@@ -142,8 +143,9 @@ def test_retry_policy(panel: Panel, api: Api) -> None:
 
 def test_audit(panel: Panel, app: Flask, api: Api) -> None:
     item(api)
+    store = EnvironmentStore(parts_of(app).client)
     for number in range(103):
-        parts_of(app).administration.note(Actor("1", f"who{number}", "::1"), "a.b", "<b>x</b>")
+        store.note(Actor("1", f"who{number}", "::1"), "a.b", "<b>x</b>")
     page = panel.get(f"{HOME}/audit")
     assert page.shows("who102")
     assert page.shows("<b>x</b>")

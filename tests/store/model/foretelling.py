@@ -67,7 +67,7 @@ class Foretelling:
 
     def _start(self, args: Sequence[str], answer: Any) -> None:
         now, environment, service_job, kind, *how = args
-        event, repeats, spec, _ = how
+        event, repeats, spec, *_ = how
         self._model.start_by_hand(
             answer, (environment, service_job), kind, (event, repeats, spec), int(now)
         )
