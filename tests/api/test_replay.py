@@ -397,6 +397,11 @@ class TestMany:
         noted = body_of(api("GET", "/audit"))["entries"][0]
         assert (noted["action"], noted["object"]) == ("queue.replay", "mail FAILED")
 
+    def test_a_replay_of_nothing_is_not_told(self, api: Api, app: Flask) -> None:
+        ended(api, app, 1)
+        assert body_of(api("POST", MANY, json={"state": "CANCELLED"}), 201)["replayed"] == 0
+        assert told(api) == 0
+
 
 class TestManyAgain:
     """The same request, under an Idempotency-Key."""
@@ -453,6 +458,7 @@ class TestManyAgain:
         # The newest ones first: 4, 3 | 2, 1 | 0.
         stored = [4, 3, 2, 1, 0][: 2 * dies_after]
         assert sorted(payloads(waiting(api))) == sorted(stored)
+        assert told(api) == min(dies_after, 1)
         parts_of(app).service._queues.forget_entries(ENV, "mail", State.FAILED, old[5 - trimmed :])
         # This fails meanwhile, and so does the first of the new ones, which was due at once.
         ended(api, app, "new")
@@ -462,6 +468,7 @@ class TestManyAgain:
         left = {4 - at for at in range(5 - trimmed)}
         assert set(payloads(replayed(api))) == left | set(stored)
         assert (again["replayed"], again["more"]) == (5 - trimmed, False)
+        assert told(api) == 1
         due = sorted(parse_instant(each["dueAt"]) for each in waiting(api))
         assert all(59_000 < b - a < 61_000 for a, b in pairwise(due))
 
@@ -489,9 +496,16 @@ class TestManyAgain:
         body_of(api("POST", MANY, json={"rate": RATE}, headers=self.KEY), 201)
         found = [each["replayOf"] for each in waiting(api)]
         assert len(found) == len(set(found)) >= stored
+        assert told(api) == 1
 
 
 RATE = {"limit": 1, "period": 60_000}
+
+
+def told(api: Api) -> int:
+    """Count the replays in the audit."""
+    rows = body_of(api("GET", "/audit"))["entries"]
+    return [row["action"] for row in rows].count("queue.replay")
 
 
 def later(client: redis.Redis) -> None:
