@@ -97,6 +97,8 @@ class _Snapshot(Collector):
 def _of_queues(queues: Sequence[QueueMetrics]) -> Iterator[Metric]:
     yield _counter("pushes", "Jobs pushed, and new versions of them.", queues, "pushed")
     yield _deliveries(queues)
+    # It begins with 0, as a class can't that nobody has seen yet: only so is the first one a rise.
+    yield _counter("jobs_failed", "Jobs that have failed, by whatever class.", queues, "failed")
     yield _counter("attempts_lost", "Attempts whose worker died or lost its lease.", queues, "lost")
     yield _histogram("attempt_duration_seconds", "Time that an attempt took.", queues, "took")
     yield _histogram(
@@ -124,6 +126,11 @@ def _of_processes(found: Metrics) -> Iterator[Metric]:
     yield _single("ready", "Jobs in the workers' line.", found.ready)
     yield _single("workers", "Workers that live.", found.workers)
     yield _single("worker_slots", "Calls that all workers may have out at once.", found.slots)
+    yield _single(
+        "scheduler_tick_timestamp_seconds",
+        "Unix time of a scheduler's last round, by Redis' clock; 0: none yet.",
+        found.ticked / 1_000,
+    )
     yield _total("workers_lost", "Workers that were declared dead.", found.workers_lost)
     fired = CounterMetricFamily(
         "lambdaqueue_schedules_fired", "Jobs that schedules pushed.", labels=("collection",)

@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from lambdaqueue import keys
 from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.stats import Counts
 
@@ -52,13 +53,17 @@ class RedisMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """All there is: `ready` jobs stand in the workers' line, `fired` counts by collection."""
+    """All there is: `ready` jobs stand in the workers' line, `fired` counts by collection.
+
+    `ticked` is the Unix ms of a scheduler's last round, 0 before the first.
+    """
 
     queues: Sequence[QueueMetrics]
     all_queues: int
     ready: int
     workers: int
     slots: int
+    ticked: int
     workers_lost: int
     fired: Counts
     redis: RedisMetrics
@@ -77,7 +82,7 @@ class MetricsStore:
         Raises:
             StorageUnavailable
         """
-        flat, others, slots, workers, ready, queues, awaiting, *rows = self._scripts.run(
+        flat, others, slots, ticked, workers, ready, queues, awaiting, *rows = self._scripts.run(
             "scrape", [], most
         )
         totals = _counts(flat)
@@ -89,12 +94,9 @@ class MetricsStore:
             ready=int(ready),
             workers=int(workers),
             slots=int(slots),
+            ticked=int(ticked),
             workers_lost=totals.get("dead", 0),
-            fired={
-                what.removeprefix("fired:"): number
-                for what, number in totals.items()
-                if what.startswith("fired:")
-            },
+            fired={each: totals.get(f"fired:{each}", 0) for each in keys.COLLECTIONS},
             redis=self._redis(),
         )
 

@@ -2,10 +2,11 @@
 -- Read what the metrics tell, in one moment; the busiest queues by name.
 --
 -- ARGV  1 how many queues are named
--- Returns  {totals, counts of the others, slots, workers, ready jobs, queues, awaiting jobs of all
---       queues, for each named queue {ref, its environment's name, paused, jobs, running, completed,
---       failed, cancelled, versions, awaiting, totals}}, where totals and counts are {field, value, …};
---       there are none of the others as long as all queues have had names
+-- Returns  {totals, counts of the others, slots, ms of a scheduler's last round or 0, workers, ready
+--       jobs, queues, awaiting jobs of all queues, for each named queue {ref, its environment's name,
+--       paused, jobs, running, completed, failed, cancelled, versions, awaiting, totals}}, where totals
+--       and counts are {field, value, …}; there are none of the others as long as all queues have had
+--       names
 -- Why   counters must never fall, nor jump: what a queue does counts for the others too as long as it's
 --       marked as unnamed, and stays with them when it gets a name; only its gauges come and go. So a
 --       queue that is named costs its jobs nothing more, and a scrape sums up nothing.
@@ -74,7 +75,8 @@ end
 local of_others = redis.call('HGETALL', keys.OTHERS)
 if redis.call('HEXISTS', keys.OTHERS, 'since') == 0 then of_others = {} end
 local answer = { redis.call('HGETALL', 'lq:totals'), of_others,
-  redis.call('HGET', SEQ, 'slots') or '0', int(redis.call('ZCARD', WORKERS)),
+  redis.call('HGET', SEQ, 'slots') or '0', redis.call('HGET', SEQ, 'tick_ms') or '0',
+  int(redis.call('ZCARD', WORKERS)),
   int(redis.call('ZCARD', READY)), int(all), int(awaiting) }
 for _, ref in ipairs(redis.call('SMEMBERS', keys.NAMED)) do answer[#answer + 1] = read(ref) end
 return answer

@@ -1,4 +1,4 @@
-"""docs/grafana.json asks for nothing that /metrics doesn't tell."""
+"""docs/grafana.json and docs/prometheus-rules.yml ask for nothing that /metrics doesn't tell."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.api.test_metrics import ask, samples_of
 from tests.store.desk import Desk
 from tests.store.world import World
 
-DASHBOARD: dict[str, Any] = json.loads(
-    Path(__file__).parents[2].joinpath("docs", "grafana.json").read_text("utf-8")
-)
+DOCS = Path(__file__).parents[2] / "docs"
+DASHBOARD: dict[str, Any] = json.loads(DOCS.joinpath("grafana.json").read_text("utf-8"))
+RULES = DOCS.joinpath("prometheus-rules.yml").read_text("utf-8")
 METRIC = re.compile(r"\blambdaqueue_\w+")
 SELECTOR = re.compile(r"(lambdaqueue_\w+)\{([^}]*)\}")
 
@@ -32,6 +32,18 @@ def queries() -> Iterator[tuple[str, str, str]]:
     for variable in DASHBOARD["templating"]["list"]:
         if variable["type"] == "query":
             yield variable["name"], variable["query"]["query"], ""
+
+
+def grouped_by(query: str) -> list[str]:
+    return [label for each in re.findall(r"by \(([^)]*)\)", query) for label in each.split(", ")]
+
+
+def alerts() -> Iterator[tuple[str, str, str]]:
+    """Yield the name, the expression and the annotations of every alert."""
+    for alert in re.split(r"^ +- alert: ", RULES, flags=re.MULTILINE)[1:]:
+        name, _, rest = alert.partition("\n")
+        expression, _, annotations = rest.partition("annotations:")
+        yield name, expression, annotations
 
 
 @pytest.fixture
@@ -62,16 +74,30 @@ def test_every_query_finds_something(told: dict[str, set[str]]) -> None:
         for name, selector in SELECTOR.findall(query):
             wanted = set(re.findall(r"(\w+)=~?\"", selector))
             assert wanted <= told[name], title
-        grouped = re.findall(r"by \((\w+)\)", query)
+        grouped = grouped_by(query)
         assert set(grouped) <= labels, title
         kept = set(grouped) if grouped else labels - {"environment", "queue"}
         assert set(re.findall(r"\{\{(\w+)\}\}", legend)) <= kept, title
         assert query.count("(") == query.count(")"), title
 
 
+def test_every_alert_asks_for_what_is_told(told: dict[str, set[str]]) -> None:
+    found = list(alerts())
+    assert len({name for name, *_ in found}) == RULES.count("alert:") == len(found) > 0
+    for name, expression, texts in found:
+        names = METRIC.findall(expression)
+        assert names, name
+        assert set(names) <= told.keys(), name
+        labels = set.union(*(told[each] for each in names))
+        for metric, selector in SELECTOR.findall(expression):
+            assert set(re.findall(r"(\w+)=~?\"", selector)) <= told[metric], name
+        assert set(grouped_by(expression)) <= labels, name
+        assert set(re.findall(r"\$labels\.(\w+)", texts)) <= labels, name
+
+
 def test_every_metric_is_shown(told: dict[str, set[str]]) -> None:
     shown = {name for _, query, _ in queries() for name in METRIC.findall(query)}
-    left_out = {"lambdaqueue_build_info", "lambdaqueue_queues"}
+    left_out = {"lambdaqueue_build_info"}
     parts = ("_created", "_bucket", "_sum", "_count")
     assert {name for name in told if not name.endswith(parts)} - shown <= left_out
 

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from api import create_app
 from api.metrics import EXPOSITION, Exposition
 from lambdaqueue.config import Settings
+from lambdaqueue.keys import COLLECTIONS
 from lambdaqueue.metrics import MetricsStore
 from tests.api.conftest import Api, Tenant, parts_of
 
@@ -102,6 +103,17 @@ class TestText:
         assert values[("lambdaqueue_waiting", "default", "mail")] == 2
         assert values[("lambdaqueue_workers",)] == 0
         assert values[("lambdaqueue_redis_memory_bytes",)] > 0
+
+    def test_what_is_alerted_on_begins_with_zero(self, api: Api) -> None:
+        """Prometheus sees no rise in what begins with one."""
+        assert api.push().status_code == 201
+        values = samples(ask(api).text)
+        assert values[("lambdaqueue_jobs_failed_total", "default", "mail")] == 0
+        assert values[("lambdaqueue_attempts_lost_total", "default", "mail")] == 0
+        for name in ("workers_lost_total", "redis_evicted_keys_total"):
+            assert values[(f"lambdaqueue_{name}",)] == 0
+        for collection in COLLECTIONS:
+            assert values[("lambdaqueue_schedules_fired_total", collection)] == 0
 
     def test_names_are_escaped(self, api: Api, tenant: Callable[[str], Tenant]) -> None:
         name = 'a"b\\c\nd{}' + "é"
