@@ -209,6 +209,10 @@ class Exchange:
         cut = ended.code == pycurl.E_WRITE_ERROR and self._length >= READ_LIMIT
         if ended.code != pycurl.E_OK and not cut:
             failure, detail = self._failure(ended, request)
+            if failure is ErrorClass.TIMEOUT:
+                # libcurl sees it some moments later: told so, a timeout of 30 s would count as 30
+                # to 60 s in the histogram.
+                duration = min(duration, request.timeout)
             return Answer(failure=failure, detail=detail, duration=duration)
         try:
             status, headers = read_head(self._lines)

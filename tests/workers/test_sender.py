@@ -134,19 +134,22 @@ async def hang(writer: asyncio.StreamWriter) -> None:
 def test_one_deadline_over_all(
     run: Run, reply: Callable[[asyncio.StreamWriter], Awaitable[None]]
 ) -> None:
+    began = time.monotonic()
     answer = check(run, reply, timeout=DEADLINE)
     assert (answer.failure, answer.status, answer.body) == ("timeout", None, b"")
-    assert DEADLINE <= answer.duration < DEADLINE + 1000
+    assert DEADLINE <= (time.monotonic() - began) * 1_000 < DEADLINE + 1000
+    assert answer.duration == DEADLINE  # a ms more, and it counts in the histogram's next bucket
 
 
 def test_endless_interim_answers_end(run: Run) -> None:
+    began = time.monotonic()
     answer = check(
         run,
         partial(flood, start=b"", piece=b"HTTP/1.1 103 E\r\na: b\r\n\r\n" * 99),
         timeout=DEADLINE,
     )
     assert answer.failure in {"timeout", "bad_response"}
-    assert answer.duration < DEADLINE + 1000
+    assert (time.monotonic() - began) * 1_000 < DEADLINE + 1000
 
 
 def test_connect_part_of_the_deadline(run: Run) -> None:
