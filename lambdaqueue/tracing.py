@@ -1,8 +1,9 @@
 """OpenTelemetry spans, where the package opentelemetry-api is installed; else nothing at all.
 
 A push is a span of whoever sends its `traceparent`, or of the web server's own span where that is
-recorded. An attempt is one of its item's. Who collects them is the operator's choice, as usual with
-OpenTelemetry (`opentelemetry-instrument`, `OTEL_EXPORTER_OTLP_ENDPOINT`, …).
+recorded. An attempt is one of its item's, and what the endpoint does is the attempt's. Names are
+those of OpenTelemetry's conventions for messaging. Who collects them is the operator's choice, as
+usual with OpenTelemetry (`opentelemetry-instrument`, `OTEL_EXPORTER_OTLP_ENDPOINT`, …).
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def pushing(queue: str, traceparent: str | None, count: int) -> AbstractContextM
         f"push {queue}",
         None if trace.get_current_span().is_recording() else _context(traceparent),
         kind=trace.SpanKind.PRODUCER,
-        attributes={**_about(queue, "send"), "messaging.batch.message_count": count},
+        attributes=_about(queue, "push", "send")
+        | ({} if count == 1 else {"messaging.batch.message_count": count}),
     )
 
 
@@ -58,7 +60,7 @@ def attempting(
         _context(traceparent),
         kind=trace.SpanKind.CONSUMER,
         attributes={
-            **_about(queue, "process"),
+            **_about(queue, "deliver", "process"),
             "messaging.message.id": job_id,
             "lambdaqueue.attempt": attempt,
         },
@@ -90,9 +92,10 @@ def _context(traceparent: str | None) -> Any:
     return _propagator.extract({"traceparent": traceparent}) if traceparent else None
 
 
-def _about(queue: str, operation: str) -> dict[str, str]:
+def _about(queue: str, name: str, kind: str) -> dict[str, str | int]:
     return {
         "messaging.system": "lambdaqueue",
         "messaging.destination.name": queue,
-        "messaging.operation.type": operation,
+        "messaging.operation.name": name,
+        "messaging.operation.type": kind,
     }

@@ -42,7 +42,10 @@ class Caller:
         with tracing.attempting(
             claim.queue, claim.spec.traceparent, job_id=claim.id, attempt=claim.attempt
         ) as span:
-            answer = await self._call(claim)
+            # What the endpoint does is a child of the attempt that asked for it.
+            within = tracing.traceparent_of(span, claim.spec.traceparent)
+            spec = replace(claim.spec, traceparent=within)
+            answer = await self._call(replace(claim, spec=spec))
             tracing.conclude(span, answer.status, answer.failure)
             return answer
 

@@ -56,6 +56,26 @@ def test_a_push_is_a_child_of_its_caller_and_the_parent_of_its_attempts(
     assert (push.attributes or {})["messaging.batch.message_count"] == 2
 
 
+def test_names_are_those_of_the_conventions(exporter: InMemorySpanExporter) -> None:
+    """https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/"""
+    with tracing.pushing("mail", None, 1):
+        pass
+    with tracing.attempting("mail", None, job_id="a", attempt=1):
+        pass
+    about = {"messaging.system": "lambdaqueue", "messaging.destination.name": "mail"}
+    push, deliver = (dict(span.attributes or {}) for span in exporter.get_finished_spans())
+    assert push == about | {
+        "messaging.operation.name": "push",
+        "messaging.operation.type": "send",
+    }
+    assert deliver == about | {
+        "messaging.operation.name": "deliver",
+        "messaging.operation.type": "process",
+        "messaging.message.id": "a",
+        "lambdaqueue.attempt": 1,
+    }
+
+
 def test_within_the_web_server_s_span(exporter: InMemorySpanExporter) -> None:
     server = tracing._tracer.start_as_current_span("POST /items")
     with server as outer, tracing.pushing("mail", GIVEN, 1):
