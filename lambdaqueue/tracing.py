@@ -8,7 +8,8 @@ usual with OpenTelemetry (`opentelemetry-instrument`, `OTEL_EXPORTER_OTLP_ENDPOI
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 try:
@@ -40,13 +41,10 @@ def pushing(queue: str, traceparent: str | None, count: int) -> AbstractContextM
     """Return the span of a push of `count` items; its value is None where there are no spans."""
     if not are_collected():
         return NOTHING
-    return _tracer.start_as_current_span(
-        f"push {queue}",
-        None if trace.get_current_span().is_recording() else _context(traceparent),
-        kind=trace.SpanKind.PRODUCER,
-        attributes=_about(queue, "push", "send")
-        | ({} if count == 1 else {"messaging.batch.message_count": count}),
-    )
+    parent = None if trace.get_current_span().is_recording() else _context(traceparent)
+    batch: dict[str, str | int] = {} if count == 1 else {"messaging.batch.message_count": count}
+    about = _about(queue, "push", "send") | batch
+    return _span(f"push {queue}", parent, trace.SpanKind.PRODUCER, about)
 
 
 def attempting(
@@ -55,16 +53,9 @@ def attempting(
     """Return the span of an attempt; its value is None where there are no spans."""
     if not are_collected():
         return NOTHING
-    return _tracer.start_as_current_span(
-        f"deliver {queue}",
-        _context(traceparent),
-        kind=trace.SpanKind.CONSUMER,
-        attributes={
-            **_about(queue, "deliver", "process"),
-            "messaging.message.id": job_id,
-            "lambdaqueue.attempt": attempt,
-        },
-    )
+    one: dict[str, str | int] = {"messaging.message.id": job_id, "lambdaqueue.attempt": attempt}
+    about = _about(queue, "deliver", "process") | one
+    return _span(f"deliver {queue}", _context(traceparent), trace.SpanKind.CONSUMER, about)
 
 
 def conclude(span: Any, status: int | None, failure: str | None) -> None:
@@ -86,6 +77,16 @@ def traceparent_of(span: Any, given: str | None) -> str | None:
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, trace.set_span_in_context(span))
     return carrier["traceparent"]
+
+
+@contextmanager
+def _span(name: str, parent: Any, kind: Any, about: Mapping[str, str | int]) -> Iterator[Any]:
+    with _tracer.start_as_current_span(name, parent, kind=kind, attributes=about) as span:
+        try:
+            yield span
+        except Exception as error:
+            span.set_attribute("error.type", type(error).__name__)
+            raise
 
 
 def _context(traceparent: str | None) -> Any:

@@ -100,6 +100,14 @@ def test_a_failure_is_told(exporter: InMemorySpanExporter) -> None:
     assert (made.attributes or {})["error.type"] == "timeout"
 
 
+def test_a_push_that_is_refused_is_told(exporter: InMemorySpanExporter) -> None:
+    with pytest.raises(LookupError), tracing.pushing("mail", None, 1):
+        raise LookupError("no target")
+    (made,) = exporter.get_finished_spans()
+    assert not made.status.is_ok
+    assert (made.attributes or {})["error.type"] == "LookupError"
+
+
 @pytest.mark.parametrize("given", [None, GIVEN])
 def test_without_an_sdk_nothing_changes(given: str | None) -> None:
     with tracing.pushing("mail", given, 1) as span:
