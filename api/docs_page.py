@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
+from api import assets
 from api.answers import answer
 from api.current import parts
 from api.openapi import OPERATIONS, TAGS, document, reading
@@ -19,8 +19,7 @@ __all__ = ["blueprint"]
 
 blueprint = Blueprint("docs", __name__)
 
-STYLE = (Path(__file__).parent / "static/docs.css").read_bytes()
-STYLE_TAG = hashlib.sha256(STYLE).hexdigest()[:16]
+STYLE = assets.read(Path(__file__).parent / "static/docs.css")
 
 POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -28,21 +27,17 @@ POLICY = (
 )
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-YEAR = 31_536_000
-"""Seconds for which the style may be kept: its address names its content."""
-
 
 @blueprint.get("/")
 def root() -> Response:
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        shown = _page(render_template("docs_root.html", version=__version__, tag=STYLE_TAG))
+        shown = _page(render_template("docs_root.html", version=__version__, tag=STYLE.tag))
         shown.vary.add("Accept")
         return shown
     url = parts().settings.public_url
@@ -65,20 +60,15 @@ def docs() -> Response:
 
 @blueprint.get("/docs/docs.css")
 def style() -> Response:
-    response = Response(STYLE, content_type="text/css; charset=utf-8")
-    response.set_etag(STYLE_TAG)
+    response = assets.sent(STYLE, STYLE.tag)
     response.headers.update(HEADERS)
-    current = request.args.get("v") == STYLE_TAG
-    response.headers["Cache-Control"] = (
-        f"public, max-age={YEAR}, immutable" if current else "no-cache"
-    )
-    response.make_conditional(request)
     return response
 
 
 def _page(html: str) -> Response:
     response = Response(html, content_type="text/html; charset=utf-8")
     response.add_etag()
+    response.cache_control.no_cache = True
     response.headers.update(HEADERS)
     response.make_conditional(request)
     return response
@@ -92,7 +82,7 @@ def _rendered(public_url: str) -> str:
         "docs.html",
         document=found,
         url=public_url,
-        tag=STYLE_TAG,
+        tag=STYLE.tag,
         tags=TAGS,
         operations=_by_tag(found),
         reading=reading,

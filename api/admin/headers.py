@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from api.admin import assets
-
 __all__ = ["POLICY", "install", "is_panel"]
 
 POLICY = "; ".join(
@@ -34,7 +32,7 @@ HEADERS = {
 }
 
 STATIC = "admin.static"
-YEAR = 31_536_000
+"""It says by itself for how long its files may be kept."""
 
 
 def install(app: Flask) -> None:
@@ -47,10 +45,6 @@ def install(app: Flask) -> None:
         response.headers.update(HEADERS)
         if request.endpoint != STATIC or response.status_code >= 400:
             response.headers["Cache-Control"] = "no-store"
-        elif request.args.get("v") == assets.version():
-            response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
-        else:  # also by whose page is of a newer version, while this process still is of the old
-            response.headers["Cache-Control"] = "no-cache"
         return response
 
 

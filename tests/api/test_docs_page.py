@@ -12,7 +12,7 @@ from flask import Flask
 from werkzeug.test import Client
 
 from api import create_app
-from api.docs_page import POLICY, STYLE_TAG
+from api.docs_page import POLICY, STYLE
 from api.openapi import OPERATIONS, document, reading
 from api.openapi.operations import Operation
 from lambdaqueue.config import Settings
@@ -110,7 +110,7 @@ def test_what_is_known_is_not_sent_again(client: Client, path: str) -> None:
 
 
 def test_the_style_is_kept_for_long_by_its_own_name_only(client: Client) -> None:
-    for query, kept in ((f"?v={STYLE_TAG}", True), ("?v=older", False), ("", False)):
+    for query, kept in ((f"?v={STYLE.tag}", True), ("?v=older", False), ("", False)):
         response = client.get(f"/docs/docs.css{query}", headers=HOST)
         assert ("immutable" in response.headers["Cache-Control"]) is kept
 
