@@ -56,7 +56,7 @@ class Settlement:
     """The outcome of one attempt, ready to be committed.
 
     `delay` is ms until the next one; `asked` ms for which the endpoint wants to be
-    left alone.
+    left alone; `duration` ms that its call took, None where none was made.
     """
 
     claim: Claim
@@ -67,6 +67,7 @@ class Settlement:
     result: str = ""
     body: bytes = b""
     asked: int | None = None
+    duration: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,7 @@ class AttemptStore:
                 each.body,
                 each.claim.max_attempts,
                 "" if each.asked is None else each.asked,
+                "" if each.duration is None else each.duration,
             )
         answer = await self._scripts.run(
             "settle",

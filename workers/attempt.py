@@ -45,6 +45,7 @@ def conclude(claim: Claim, answer: Answer, chance: float) -> Settlement:
         result=_result(answer).describe() if answer.status is not None else "",
         body=answer.body,
         asked=asked_to_rest(answer, now),
+        duration=answer.duration,
     )
 
 

@@ -3,10 +3,10 @@
 --
 -- KEYS  10 worker, 11 held
 -- ARGV  1 now or '', 2 worker, 3 settle number, 4 'rq' when RQ keeps its own books (a stock
---       worker) or '', then 10 for each: job id, token, kind ('completed' | 'started' | 'retry' |
+--       worker) or '', then 11 for each: job id, token, kind ('completed' | 'started' | 'retry' |
 --       'failed' | 'released' | 'unsent'), delay in ms or '', error or '', attempts as JSON, result
 --       as JSON or '', body or '', max attempts, ms for which its endpoint asked to be left alone
---       or ''
+--       or '', ms that the call took or '' when there was none
 -- Returns  {'settled' | 'stale', …} in order
 -- Why   only the holder of the current token may settle: whoever was declared dead comes too
 --       late. A version that was replaced while it ran ends here and its successor takes over.
@@ -15,7 +15,7 @@
 
 redis.call('ZREM', READY, '')
 local now, worker, number, stock = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4] == 'rq'
-local FIRST, WIDTH = 5, 10
+local FIRST, WIDTH = 5, 11
 local TIMED_OUT = { timeout = true, connect = true, dns = true }
 
 local me = fetch(KEYS[10], 'slots', 'suspect', 'settle', 'settled')
@@ -25,7 +25,7 @@ local function read_outcome(at)
   return {
     id = ARGV[at], token = ARGV[at + 1], kind = ARGV[at + 2], delay = tonumber(ARGV[at + 3]),
     error = ARGV[at + 4], log = ARGV[at + 5], result = ARGV[at + 6], body = ARGV[at + 7],
-    max = ARGV[at + 8], asked = tonumber(ARGV[at + 9]),
+    max = ARGV[at + 8], asked = tonumber(ARGV[at + 9]), took = tonumber(ARGV[at + 10]),
   }
 end
 
@@ -53,9 +53,9 @@ local function hear_endpoint(q, outcome)
 end
 
 local function tally_attempt(q, job, outcome)
-  if outcome.kind == 'released' or outcome.kind == 'unsent' then return end
+  if not outcome.took then return end
   local late = job.attempt == '1' and math.max(0, job.started - (job.first or job.due)) or nil
-  counting().tally_ms(q, tonumber(outcome.log:match('.*"ms":(%d+)')), late)
+  counting().tally_ms(q, outcome.took, late)
 end
 
 -- A job goes on without its worker. Whatever became of the call: who calls back has been reached.

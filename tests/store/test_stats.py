@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from lambdaqueue import keys
-from lambdaqueue.attempts import Kind, Settlement
+from lambdaqueue.attempts import Kind
 from lambdaqueue.claims import Claim
 from lambdaqueue.stats import Bar, Span, StatsStore
 from tests.store.world import ACTOR, ENV, NOW, Hand, World
@@ -16,22 +15,14 @@ from tests.store.world import ACTOR, ENV, NOW, Hand, World
 MINUTE, HOUR = 60_000, 3_600_000
 
 
-def log(ms: int, error: str = "") -> str:
-    return json.dumps([{"n": 1, "at": NOW, "ms": ms, "e": error}], separators=(",", ":"))
-
-
 def run(world: World, worker: Hand, kind: Kind = Kind.COMPLETED, ms: int = 7) -> Claim:
     """Push a job and let it end, or be tried again in a week."""
     world.push()
     claim = worker.claim_one()
     error = "" if kind is Kind.COMPLETED else "http_500: no"
-    settle(worker, claim, kind, error, log(ms, error))
-    return claim
-
-
-def settle(worker: Hand, claim: Claim, kind: Kind, error: str, text: str) -> None:
     delay = 7 * 24 * HOUR if kind is Kind.RETRY else 0
-    assert worker.settle_many([Settlement(claim, kind, delay, error, text)]) == [True]
+    assert worker.settle(claim, kind, took=ms, delay=delay, error=error)
+    return claim
 
 
 def bars(world: World, span: Span = Span.HOUR) -> Sequence[Bar]:
@@ -93,15 +84,8 @@ class TestHour:
     def test_what_was_handed_back_is_no_attempt(self, world: World, kind: Kind) -> None:
         worker = world.worker()
         world.push()
-        settle(worker, worker.claim_one(), kind, "", log(5))
+        worker.settle(worker.claim_one(), kind)
         assert [bar.took.count + bar.late.count for bar in bars(world)] == [0] * 12
-
-    def test_an_error_text_is_not_taken_for_a_duration(self, world: World) -> None:
-        worker = world.worker()
-        world.push()
-        text = log(40, 'http_500: "ms":9999, \\"ms\\":8888')
-        settle(worker, worker.claim_one(), Kind.FAILED, "http_500: no", text)
-        assert bars(world)[-1].took.total == 40
 
 
 class TestDay:

@@ -186,11 +186,15 @@ class Hand:
         (claim,) = self.claim(1)
         return claim
 
-    def settle(self, claim: Claim, kind: Kind = Kind.COMPLETED, **more: Any) -> bool:
+    def settle(
+        self, claim: Claim, kind: Kind = Kind.COMPLETED, *, took: int = 5, **more: Any
+    ) -> bool:
         """Settle one attempt; returns whether it was accepted."""
-        made = Attempt(claim.attempt, self._world.now, 5, None, more.get("error"))
+        made = Attempt(claim.attempt, self._world.now, took, None, more.get("error"))
         log = extend_log(claim.attempts_log, made)
-        (accepted,) = self.settle_many([Settlement(claim, kind, log=log, **more)])
+        duration = None if kind in (Kind.RELEASED, Kind.UNSENT) else took
+        settlement = Settlement(claim, kind, log=log, duration=duration, **more)
+        (accepted,) = self.settle_many([settlement])
         return accepted
 
     def settle_many(self, settlements: Sequence[Settlement]) -> list[bool]:

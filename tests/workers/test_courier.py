@@ -37,6 +37,7 @@ from workers.sender import Outgoing, RecordingSender, Sender
 from workers.validation import Credulous
 
 DEADLINE = 20.0
+TOOK = 7
 PUBLIC_URL = "https://queue.example.org"
 
 
@@ -64,7 +65,7 @@ class Calls:
     def answer(self, *names: str, status: int = 200) -> None:
         """Answer the calls with these payloads."""
         for name in names:
-            self.open[name].set_result(Answer(status=status))
+            self.open[name].set_result(Answer(status=status, duration=TOOK))
 
 
 class WatchedStore(AttemptStore):
@@ -202,7 +203,8 @@ def test_outcomes_that_come_together_are_settled_together(redis_url: str) -> Non
             await soon(
                 lambda: (work.courier.delivered, work.courier.failed) == (12, 0), "all are counted"
             )
-            assert [len(batch) for batch in work.store.batches] == [12]
+            (batch,) = work.store.batches
+            assert [each.duration for each in batch] == [TOOK] * 12
             assert len(work.history()) == 12
 
     run(body())
@@ -454,7 +456,8 @@ def test_what_was_claimed_while_a_stop_came_is_not_sent(redis_url: str) -> None:
             work.store.claim = claim_late  # type: ignore[method-assign]
             assert await work.ended
             assert sender.requests == []
-            assert [each.kind for batch in work.store.batches for each in batch] == [Kind.UNSENT]
+            ((given_back,),) = work.store.batches
+            assert (given_back.kind, given_back.duration) == (Kind.UNSENT, None)
             now = work.service.item(ENVIRONMENT, job.id)
             assert (now.state, now.attempt) == (State.PENDING, 0)
 

@@ -102,19 +102,16 @@ local function counting()
       or ms <= 900000 and 900000 or ms <= 3600000 and 3600000 or 'inf'
   end
 
-  -- What an attempt took, and how late a job's first one began: ms or nil.
+  -- What an attempt took, and how late it began if it's a job's first: ms, else nil.
   local function tally_ms(q, took, late)
     if not q.took then q.took, q.late, q.took_ms, q.late_ms = {}, {}, 0, 0 end
-    if took then
-      local counted, bound = q.took, bound_of(took)
-      counted[bound] = (counted[bound] or 0) + 1
-      q.took_ms = q.took_ms + took
-    end
-    if late then
-      local counted, bound = q.late, bound_of(late)
-      counted[bound] = (counted[bound] or 0) + 1
-      q.late_ms = q.late_ms + late
-    end
+    local counted, bound = q.took, bound_of(took)
+    counted[bound] = (counted[bound] or 0) + 1
+    q.took_ms = q.took_ms + took
+    if not late then return end
+    counted, bound = q.late, bound_of(late)
+    counted[bound] = (counted[bound] or 0) + 1
+    q.late_ms = q.late_ms + late
   end
 
   -- Before the other counters of the queue are written.

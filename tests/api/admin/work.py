@@ -33,6 +33,7 @@ def attempt(
                 delay=60_000,
                 error=error,
                 log=extend_log(b"", made),
+                duration=made.duration,
                 result=Result(status, "text/plain", truncated=False).describe(),
                 body=answer,
             )
