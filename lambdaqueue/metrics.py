@@ -6,7 +6,7 @@ Of more queues than are to be named the busiest are; `_other` is the rest. See `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
@@ -22,6 +22,9 @@ OTHER = "_other"
 
 PUSHED = ("jobs", "completed", "failed", "cancelled", "versions")
 """Whatever was pushed is one of these: unfinished, ended, or replaced before it ended."""
+
+NOT_GROWING = frozenset({"jobs", "running", "awaiting", "versions", "since"})
+"""Fields beside the counts that are left out of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,12 @@ class MetricsStore:
         Raises:
             StorageUnavailable
         """
-        flat, others, slots, ticked, workers, ready, queues, awaiting, *rows = self._scripts.run(
+        flat, others, slots, ticked, workers, ready, queues, *rows = self._scripts.run(
             "scrape", [], most
         )
         totals = _counts(flat)
         named = sorted((_queue(row) for row in rows), key=lambda q: (q.environment, q.name))
-        rest = [_rest(_counts(others), named, int(awaiting))] if others else []
+        rest = [_of_counts(OTHER, OTHER, _counts(others))] if others else []
         return Metrics(
             queues=[*named, *rest],
             all_queues=int(queues),
@@ -121,34 +124,21 @@ def _counts(flat: Sequence[bytes]) -> dict[str, int]:
 
 
 def _queue(row: Sequence[Any]) -> QueueMetrics:
-    ref, environment, paused, *numbers, awaiting, flat = row
-    states = ("jobs", "running", "completed", "failed", "cancelled", "versions")
-    counts = _counts(flat) | dict(zip(states, map(int, numbers), strict=True))
-    return QueueMetrics(
-        environment=environment.decode(),
-        name=ref.decode().partition(":")[2],
-        waiting=counts["jobs"] - counts["running"],
-        running=counts["running"],
-        awaiting=int(awaiting),
-        counts=_growing(counts),
-        paused=paused == b"1",
-    )
+    ref, environment, paused, *numbers, flat = row
+    fields = ("jobs", "running", "awaiting", "completed", "failed", "cancelled", "versions")
+    counts = _counts(flat) | dict(zip(fields, map(int, numbers), strict=True))
+    name = ref.decode().partition(":")[2]
+    return replace(_of_counts(environment.decode(), name, counts), paused=paused == b"1")
 
 
-def _rest(counts: Mapping[str, int], named: Sequence[QueueMetrics], awaiting: int) -> QueueMetrics:
-    jobs, running = counts.get("jobs", 0), counts.get("running", 0)
+def _of_counts(environment: str, name: str, counts: Mapping[str, int]) -> QueueMetrics:
+    running = counts.get("running", 0)
+    kept = {what: number for what, number in counts.items() if what not in NOT_GROWING}
     return QueueMetrics(
-        environment=OTHER,
-        name=OTHER,
-        waiting=jobs - running,
+        environment=environment,
+        name=name,
+        waiting=counts.get("jobs", 0) - running,
         running=running,
-        awaiting=awaiting - sum(queue.awaiting for queue in named),
-        counts=_growing(counts),
+        awaiting=counts.get("awaiting", 0),
+        counts=kept | {"pushed": sum(counts.get(what, 0) for what in PUSHED)},
     )
-
-
-def _growing(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return those that never fall, with what was pushed in place of what it's made of."""
-    left_out = ("jobs", "running", "versions", "since")
-    kept = {what: number for what, number in counts.items() if what not in left_out}
-    return kept | {"pushed": sum(counts.get(what, 0) for what in PUSHED)}

@@ -9,7 +9,7 @@ local MOST_LANES = 10000  -- that are counted: a script must not hold Redis for 
 local env, name = ARGV[1]:match('^([^:]+):(.+)$')
 local prefix = 'lq:' .. env .. ':'
 local stored = fetch(prefix .. 'queue:' .. name, 'jobs', 'running', 'levels', 'paused', 'backlog',
-  'troubled')
+  'troubled', 'awaiting')
 local jobs, running = tonumber(stored.jobs or 0), tonumber(stored.running or 0)
 local findings = {}
 local function report(...) findings[#findings + 1] = string.format(...) end
@@ -44,6 +44,9 @@ for _, digest in ipairs(resting) do
   end
 end
 local awaiting = redis.call('ZCARD', prefix .. 'awaiting:' .. name)
+if awaiting ~= tonumber(stored.awaiting or 0) then
+  report('%d await a callback, but %s are counted', awaiting, stored.awaiting or '0')
+end
 if awaiting > running then report('%d await a callback, but only %d run', awaiting, running) end
 if awaiting > 0 and not redis.call('ZSCORE', 'lq:deadlines', ARGV[1]) then
   report('%d await a callback, and nothing watches their deadlines', awaiting)

@@ -3,10 +3,9 @@
 --
 -- ARGV  1 how many queues are named
 -- Returns  {totals, counts of the others, slots, ms of a scheduler's last round or 0, workers, ready
---       jobs, queues, awaiting jobs of all queues, for each named queue {ref, its environment's name,
---       paused, jobs, running, completed, failed, cancelled, versions, awaiting, totals}}, where totals
---       and counts are {field, value, …}; there are none of the others as long as all queues have had
---       names
+--       jobs, queues, for each named queue {ref, its environment's name, paused, jobs, running,
+--       awaiting, completed, failed, cancelled, versions, totals}}, where totals and counts are {field,
+--       value, …}; there are none of the others as long as all queues have had names
 -- Why   counters must never fall, nor jump: what a queue does counts for the others too as long as it's
 --       marked as unnamed, and stays with them when it gets a name; only its gauges come and go. So a
 --       queue that is named costs its jobs nothing more, and a scrape sums up nothing.
@@ -17,7 +16,7 @@ redis.call('ZREM', READY, '')
 local most, environments, keys = tonumber(ARGV[1]), {}, ledger()
 
 local function move_gauges(ref, by)
-  local gauges = fetch(keys.queue_key(ref), 'jobs', 'running')
+  local gauges = fetch(keys.queue_key(ref), 'jobs', 'running', 'awaiting')
   for what, number in pairs(gauges) do
     if number ~= '0' then redis.call('HINCRBY', keys.OTHERS, what, by * number) end
   end
@@ -60,23 +59,18 @@ end
 
 local function read(ref)
   local row = { ref, name_of(ref:match('^[^:]+')) }
-  local fields = redis.call('HMGET', keys.queue_key(ref), 'paused', 'jobs', 'running', 'completed',
-    'failed', 'cancelled', 'versions')
-  for i = 1, 7 do row[2 + i] = fields[i] or '0' end
-  row[10] = int(redis.call('ZCARD', awaiting_key(ref)))
+  local fields = redis.call('HMGET', keys.queue_key(ref), 'paused', 'jobs', 'running', 'awaiting',
+    'completed', 'failed', 'cancelled', 'versions')
+  for i = 1, 8 do row[2 + i] = fields[i] or '0' end
   row[11] = redis.call('HGETALL', totals_key(ref))
   return row
 end
 
-local all, awaiting = name_busiest(), 0
-for _, ref in ipairs(redis.call('ZRANGE', 'lq:deadlines', 0, -1)) do
-  awaiting = awaiting + redis.call('ZCARD', awaiting_key(ref))
-end
+local all = name_busiest()
 local of_others = redis.call('HGETALL', keys.OTHERS)
 if redis.call('HEXISTS', keys.OTHERS, 'since') == 0 then of_others = {} end
 local answer = { redis.call('HGETALL', 'lq:totals'), of_others,
   redis.call('HGET', SEQ, 'slots') or '0', redis.call('HGET', SEQ, 'tick_ms') or '0',
-  int(redis.call('ZCARD', WORKERS)),
-  int(redis.call('ZCARD', READY)), int(all), int(awaiting) }
+  int(redis.call('ZCARD', WORKERS)), int(redis.call('ZCARD', READY)), int(all) }
 for _, ref in ipairs(redis.call('SMEMBERS', keys.NAMED)) do answer[#answer + 1] = read(ref) end
 return answer

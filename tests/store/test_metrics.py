@@ -192,6 +192,20 @@ class TestNames:
         assert sum(queue.waiting for queue in found.values()) == 4
         assert sum(queue.running for queue in found.values()) == 0
 
+    def test_awaiting_goes_from_and_to_the_others(self, world: World) -> None:
+        desk = ServiceDesk(world)
+        desk.push()
+        called = desk.start()
+        assert queues(world, 1)["mail"].awaiting == 1
+        for number in (1, 0):
+            complete(world, "busy", 9)
+            world.later(300_000)
+            complete(world, "busy")
+            found = queues(world, 1)
+            assert (found[OTHER].awaiting, found["busy"].awaiting) == (number, 0)
+            if number:
+                desk.finish(called)
+
     def test_of_two_environments(self, world: World) -> None:
         """A name may be there twice."""
         world.push("mail")

@@ -36,6 +36,7 @@ local function awaiting()
     if not job.awaiting then
       job.awaiting, job.ends = now, now + tonumber(job.ttl)
       news = { 'beaten', job.beaten, 'awaiting', now, 'ends', int(job.ends) }
+      count(open_queue(ref_of(id, job.queue)), 'awaiting', 1)
     end
     redis.call('HSET', job_key(id), unpack(news))
     watch(id, job, now)

@@ -110,7 +110,7 @@ local function endings()
     if job.key and redis.call('HGET', q.keys, job.key) == id then
       redis.call('HDEL', q.keys, job.key)
     end
-    if job.awaiting then redis.call('ZREM', q.awaiting, id) end
+    await_no_more(q, id, job)
     if job.service then redis.call('SREM', unfinished_key(ref_of(id, job.service)), id) end
     count(q, 'jobs', -1)
   end

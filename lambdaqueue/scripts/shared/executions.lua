@@ -36,10 +36,14 @@ local function retire_token(id, job, closed)
   end
 end
 
+local function await_no_more(q, id, job)
+  if job.awaiting then count(q, 'awaiting', -redis.call('ZREM', q.awaiting, id)) end
+end
+
 -- What is known of an attempt that ran until its callback, when another one is to follow.
 local function forget_execution(q, id, job, closed)
   retire_token(id, job, closed)
-  if job.awaiting then redis.call('ZREM', q.awaiting, id) end
+  await_no_more(q, id, job)
   redis.call('HDEL', job_key(id), 'awaiting', 'ends', 'beaten', 'heard', 'rate', 'progress',
     'failed', 'called')
 end

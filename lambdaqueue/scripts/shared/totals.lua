@@ -21,7 +21,7 @@ local function ledger()
   if ledger_made then return ledger_made end
   local BUSIEST, NAMED, FRESH, OTHERS = 'lq:busiest', 'lq:named', 'lq:fresh', 'lq:others'
   local ENDED = { 'completed', 'failed', 'cancelled' }
-  local COUNTED = { 'completed', 'failed', 'cancelled', 'versions', 'jobs', 'running' }
+  local COUNTED = { 'completed', 'failed', 'cancelled', 'versions', 'jobs', 'running', 'awaiting' }
   local HALF_LIFE = 21600000  -- ms after which an end counts half as much for who is busiest
   local KEPT = 93600          -- s that an idle queue's notes are kept
   local PER_HOUR, PER_DAY = 12, 300  -- pieces; a day and an hour

@@ -188,6 +188,8 @@ def _counters_are_true(after: Snapshot, model: Reference) -> None:
         _same(f"jobs of {ref}", after.number(key, "jobs"), len(jobs))
         running = sum(job.running for job in jobs)
         _same(f"running of {ref}", after.number(key, "running"), running)
+        awaiting = len(after.zsets.get(keys.awaiting(*ref.split(":", 1)), {}))
+        _same(f"awaiting of {ref}", after.number(key, "awaiting"), awaiting)
         for state, count in queue.ended.items():
             _same(f"{state} of {ref}", after.number(key, state.lower()), count)
         _same(f"window of {ref}", int(after.hashes[key].get("window", 16)), queue.window)
