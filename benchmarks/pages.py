@@ -22,7 +22,7 @@ from lambdaqueue import keys, overview
 from lambdaqueue.account import EVERYWHERE, Role
 from lambdaqueue.administration import Administration
 from lambdaqueue.config import Settings
-from lambdaqueue.identity import Scope
+from lambdaqueue.identity import Author, Scope
 
 __all__ = ["measure"]
 
@@ -128,7 +128,8 @@ def _measured(
 
 def _furnish(rig: Rig) -> None:
     administration = Administration(rig.client, Settings.from_env(rig.env))
-    administration.signing_in().create(ACTOR, NAME, PASSWORD, {EVERYWHERE: Role.ADMIN})
+    roles = {EVERYWHERE: Role.ADMIN}
+    administration.signing_in().create(Author(ACTOR.name), NAME, PASSWORD, roles)
     for number in range(TOKENS):
         administration.issue_token(ACTOR, f"token{number}", frozenset({Scope.READ}))
 

@@ -12,7 +12,7 @@ from lambdaqueue import ids, keys
 from lambdaqueue.account import Account, Role, Session
 from lambdaqueue.connection import scripts_of, translated
 from lambdaqueue.errors import Conflict, NotFound
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Author
 from lambdaqueue.store import request_id
 
 __all__ = ["ABSOLUTE", "IDLE", "LINK_LIFE", "AccountStore", "Known"]
@@ -55,7 +55,7 @@ class AccountStore:
     # Accounts
 
     def make(
-        self, actor: Actor, name: str, password: str, roles: Mapping[str, Role], *, link: str = ""
+        self, author: Author, name: str, password: str, roles: Mapping[str, Role], *, link: str = ""
     ) -> str | None:
         """Make an account, return its id; with the hash of a `link` only as the first one.
 
@@ -67,7 +67,7 @@ class AccountStore:
         account_id = ids.new_environment()  # as random, and as short
         row = self._run(
             "make_account", [keys.request(request_id())],
-            account_id, name, password, link, actor.name, actor.address,
+            account_id, name, password, link, author.name, author.address,
             *(part for pair in roles.items() for part in pair),
         )  # fmt: skip
         if row[0] == b"taken":
@@ -93,22 +93,22 @@ class AccountStore:
         found = (self.known_by_id(account_id.decode()) for _, account_id in sorted(names.items()))
         return [known.account for known in found if known is not None]
 
-    def change_password(self, actor: Actor, account_id: str, password: str) -> None:
+    def change_password(self, author: Author, account_id: str, password: str) -> None:
         """Keep another password and end the account's sessions; raises NotFound."""
-        self._change(actor, account_id, "account.password", password=password, ends=True)
+        self._change(author, account_id, "account.password", password=password, ends=True)
 
-    def set_role(self, actor: Actor, account_id: str, place: str, role: Role | None) -> None:
+    def set_role(self, author: Author, account_id: str, place: str, role: Role | None) -> None:
         """Give or take a role, in an environment or everywhere; raises NotFound."""
-        self._change(actor, account_id, "account.role", place=place, role=role or "")
+        self._change(author, account_id, "account.role", place=place, role=role or "")
 
-    def end_sessions(self, actor: Actor, account_id: str) -> None:
+    def end_sessions(self, author: Author, account_id: str) -> None:
         """End all of an account's sessions; raises NotFound."""
-        self._change(actor, account_id, "account.sign_out_everywhere", ends=True)
+        self._change(author, account_id, "account.sign_out_everywhere", ends=True)
 
-    def drop(self, actor: Actor, account_id: str) -> None:
+    def drop(self, author: Author, account_id: str) -> None:
         """Remove an account; raises NotFound."""
         row = self._run(
-            "drop_account", [keys.request(request_id())], account_id, actor.name, actor.address
+            "drop_account", [keys.request(request_id())], account_id, author.name, author.address
         )
         if row[0] == b"absent":
             raise NotFound(NOBODY)
@@ -195,7 +195,7 @@ class AccountStore:
 
     def _change(
         self,
-        actor: Actor,
+        author: Author,
         account_id: str,
         action: str,
         *,
@@ -206,7 +206,7 @@ class AccountStore:
     ) -> None:
         row = self._run(
             "change_account", [keys.request(request_id())],
-            account_id, password, place, role, int(ends), actor.name, actor.address, action,
+            account_id, password, place, role, int(ends), author.name, author.address, action,
         )  # fmt: skip
         if row[0] == b"absent":
             raise NotFound(NOBODY)

@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["ALL_SCOPES", "Actor", "Identity", "Scope", "Token", "TokenInfo", "named"]
+__all__ = ["ALL_SCOPES", "Actor", "Author", "Identity", "Scope", "Token", "TokenInfo", "named"]
 
 TOKEN = re.compile(r"lqk_([A-Za-z0-9_-]{8})_[A-Za-z0-9_-]{43}")
 TOKEN_ID = re.compile(r"[A-Za-z0-9_-]{8}")
@@ -117,6 +117,14 @@ class Actor:
     """
 
     environment: str
+    name: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes an account, as the audits name it: like an `Actor`, but in no environment."""
+
     name: str
     address: str = ""
 

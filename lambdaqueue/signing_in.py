@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from lambdaqueue import keys, passwords
+from lambdaqueue import passwords
 from lambdaqueue.account import EVERYWHERE, Account, Role, Session, account_name, digest, new_secret
 from lambdaqueue.accounts import FREE, AccountStore, Known
 from lambdaqueue.authentication import site_of
 from lambdaqueue.connection import Redis
 from lambdaqueue.errors import InvalidRequest, NotFound, TooManyRequests
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Author
 
 __all__ = ["SigningIn", "Slowly", "at_once", "first_link"]
 
@@ -83,7 +83,7 @@ class SigningIn:
 
     def sign_out_everywhere(self, session: Session, address: str) -> None:
         """End all sessions of the session's account."""
-        self._store.end_sessions(_actor(session.account, address), session.account.id)
+        self._store.end_sessions(Author(session.account.name, address), session.account.id)
 
     def prove(self, session: Session, password: str, address: str) -> bool:
         """Tell whether it's the account's password, and keep that it was given just now.
@@ -111,7 +111,7 @@ class SigningIn:
         """
         stored = self._hashed(password, "new")
         account = session.account
-        self._store.change_password(_actor(account, address), account.id, stored)
+        self._store.change_password(Author(account.name, address), account.id, stored)
         return self._open(Known(account, stored), address)
 
     # The first account
@@ -139,9 +139,9 @@ class SigningIn:
             raise NotFound(NO_LINK)
         name = account_name(name)
         stored = self._hashed(password, "password")
-        actor = Actor(keys.DEFAULT_ENVIRONMENT, name, address)
         roles = {EVERYWHERE: Role.ADMIN}
-        if self._store.make(actor, name, stored, roles, link=digest(secret)) is None:
+        link = digest(secret)
+        if self._store.make(Author(name, address), name, stored, roles, link=link) is None:
             raise NotFound(NO_LINK)
         known = self._store.known(name)
         if known is None:
@@ -161,31 +161,31 @@ class SigningIn:
             raise NotFound(f"there is no account {name}")
         return known.account
 
-    def create(self, actor: Actor, name: str, password: str, roles: Mapping[str, Role]) -> None:
+    def create(self, author: Author, name: str, password: str, roles: Mapping[str, Role]) -> None:
         """Make an account; `roles` by environment id, or `EVERYWHERE`.
 
         Raises:
             InvalidRequest: name or password can't be one. Conflict: there is one of that name.
         """
         name = account_name(name)
-        self._store.make(actor, name, self._hashed(password, "password"), roles)
+        self._store.make(author, name, self._hashed(password, "password"), roles)
 
-    def set_password(self, actor: Actor, name: str, password: str) -> None:
+    def set_password(self, author: Author, name: str, password: str) -> None:
         """Give an account another password and end its sessions.
 
         Raises:
             NotFound, InvalidRequest
         """
         account = self.account(name)
-        self._store.change_password(actor, account.id, self._hashed(password, "password"))
+        self._store.change_password(author, account.id, self._hashed(password, "password"))
 
-    def set_role(self, actor: Actor, name: str, place: str, role: Role | None) -> None:
+    def set_role(self, author: Author, name: str, place: str, role: Role | None) -> None:
         """Give an account a role in an environment or everywhere, or take it; raises NotFound."""
-        self._store.set_role(actor, self.account(name).id, place, role)
+        self._store.set_role(author, self.account(name).id, place, role)
 
-    def remove(self, actor: Actor, name: str) -> None:
+    def remove(self, author: Author, name: str) -> None:
         """Remove an account; its sessions are of no use at once. Raises NotFound."""
-        self._store.drop(actor, self.account(name).id)
+        self._store.drop(author, self.account(name).id)
 
     def _admit(self, name: str, site: str) -> None:
         pause = self._store.admit(name, site)
@@ -206,7 +206,3 @@ class SigningIn:
         if not self._store.open(known, digest(secret), new_secret(), where):
             raise NotFound("the account has changed meanwhile; sign in again")
         return secret
-
-
-def _actor(account: Account, address: str) -> Actor:
-    return Actor(keys.DEFAULT_ENVIRONMENT, account.name, address)

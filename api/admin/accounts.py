@@ -8,10 +8,9 @@ from werkzeug.wrappers import Response
 from api.admin import forms, session
 from api.admin.guard import page
 from api.current import address, administration, parts
-from lambdaqueue import keys
 from lambdaqueue.account import EVERYWHERE, Role
 from lambdaqueue.errors import Conflict, InvalidRequest
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Author
 
 __all__ = ["blueprint"]
 
@@ -34,7 +33,7 @@ def create() -> Response | tuple[str, int]:
     given = forms.values()
     try:
         roles = {_place(): Role(_chosen([role for role, _ in ROLES]))}
-        parts().signing_in.create(_actor(), given.text("name"), given.new_password("new"), roles)
+        parts().signing_in.create(_author(), given.text("name"), given.new_password("new"), roles)
     except (InvalidRequest, Conflict) as error:
         return _list(_issues(error)), 422
     name = given.text("name").lower()
@@ -55,7 +54,7 @@ def change_role(account: str) -> Response | tuple[str, int]:
     try:
         chosen = _chosen([NOTHING, *(role for role, _ in ROLES)])
         role = None if chosen == NOTHING else Role(chosen)
-        parts().signing_in.set_role(_actor(), name, _place(), role)
+        parts().signing_in.set_role(_author(), name, _place(), role)
     except InvalidRequest as error:
         return _account(name, _issues(error)), 422
     return forms.done(f"{name} has another role.", _of(name))
@@ -67,7 +66,7 @@ def change_password(account: str) -> Response | tuple[str, int]:
     name = parts().signing_in.account(account).name
     _check_other(name)
     try:
-        parts().signing_in.set_password(_actor(), name, forms.values().new_password("new"))
+        parts().signing_in.set_password(_author(), name, forms.values().new_password("new"))
     except InvalidRequest as error:
         return _account(name, _issues(error)), 422
     said = f"{name} has another password; all sessions of the account have ended."
@@ -79,7 +78,7 @@ def change_password(account: str) -> Response | tuple[str, int]:
 def remove(account: str) -> Response:
     name = parts().signing_in.account(account).name
     _check_other(name)
-    parts().signing_in.remove(_actor(), name)
+    parts().signing_in.remove(_author(), name)
     return forms.done(f"{name} is removed.", url_for("admin.accounts.index"))
 
 
@@ -142,8 +141,8 @@ def _issues(error: InvalidRequest | Conflict) -> dict[str, str]:
     return {"new" if name == "password" else name: text for name, text in found.items()}
 
 
-def _actor() -> Actor:
-    return Actor(keys.DEFAULT_ENVIRONMENT, session.current().account.name, address())
+def _author() -> Author:
+    return Author(session.current().account.name, address())
 
 
 def _of(name: str) -> str:

@@ -7,14 +7,13 @@ import getpass
 import sys
 from collections.abc import Mapping
 
-from lambdaqueue import keys
 from lambdaqueue.account import EVERYWHERE, Account, Role
 from lambdaqueue.administration import Administration
 from lambdaqueue.cli.failures import UsageError
 from lambdaqueue.cli.local import actor_in, add_data, managing, performer, word
 from lambdaqueue.cli.terminal import table
 from lambdaqueue.errors import InvalidRequest, NotFound
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Author
 from lambdaqueue.instants import iso
 from lambdaqueue.passwords import check_new
 
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 def _create(args: argparse.Namespace) -> None:
     with managing(args.data) as administration:
         roles = dict.fromkeys(_places(administration, args.env), args.role)
-        administration.signing_in().create(_actor(), args.name, _new_password(), roles)
+        administration.signing_in().create(_author(), args.name, _new_password(), roles)
     where = ", ".join(args.env or [ALL])
     print(f"{args.name.lower()} is made: {args.role} in {where}", file=sys.stderr)
 
@@ -98,7 +97,7 @@ def _role(args: argparse.Namespace) -> None:
         signing_in = administration.signing_in()
         _account(administration, args.name)
         for place in _places(administration, args.env):
-            signing_in.set_role(_actor(), args.name, place, role)
+            signing_in.set_role(_author(), args.name, place, role)
     where = ", ".join(args.env or [ALL])
     print(f"{args.name} has the role {args.role} in {where}", file=sys.stderr)
 
@@ -106,14 +105,14 @@ def _role(args: argparse.Namespace) -> None:
 def _password(args: argparse.Namespace) -> None:
     with managing(args.data) as administration:
         _account(administration, args.name)
-        administration.signing_in().set_password(_actor(), args.name, _new_password())
+        administration.signing_in().set_password(_author(), args.name, _new_password())
     print(f"{args.name} has another password; all its sessions have ended", file=sys.stderr)
 
 
 def _remove(args: argparse.Namespace) -> None:
     with managing(args.data) as administration:
         _account(administration, args.name)
-        administration.signing_in().remove(_actor(), args.name)
+        administration.signing_in().remove(_author(), args.name)
     print(f"{args.name} is removed", file=sys.stderr)
 
 
@@ -139,8 +138,8 @@ def _account(administration: Administration, name: str) -> Account:
         raise NotFound(f"{error}: `lambdaqueue admin list` shows which there are") from error
 
 
-def _actor() -> Actor:
-    return Actor(keys.DEFAULT_ENVIRONMENT, performer("admin"))
+def _author() -> Author:
+    return Author(performer("admin"))
 
 
 def _new_password() -> str:

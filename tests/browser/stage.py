@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from lambdaqueue.account import Role
+from lambdaqueue.identity import Author
 from lambdaqueue.signing_in import SigningIn
 from tests.waiting import until
 from tests.workers.hook import Delivery
 from tests.workers.service_stage import ServiceStage
-from tests.workers.stage import ACTOR
 
 __all__ = ["NAME", "PASSWORD", "PanelStage"]
 
@@ -39,7 +39,7 @@ class PanelStage(ServiceStage):
 
     def account(self, name: str, roles: dict[str, Role]) -> None:
         """Make an account with `PASSWORD`."""
-        SigningIn(self.client).create(ACTOR, name, PASSWORD, roles)
+        SigningIn(self.client).create(Author("test"), name, PASSWORD, roles)
 
     def item(self, path: str = "/", queue: str = "mail", **more: Any) -> str:
         """Push an item to `path` of the endpoint by the API's batch; return its id."""

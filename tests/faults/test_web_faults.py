@@ -14,12 +14,13 @@ import pytest
 import requests
 
 from lambdaqueue.account import EVERYWHERE, Role
+from lambdaqueue.identity import Author
 from lambdaqueue.job import State
 from lambdaqueue.signing_in import SigningIn
 from tests.faults.plant import Client, Plant
 from tests.faults.proxy import Proxy
 from tests.waiting import until
-from tests.workers.stage import ACTOR, ENVIRONMENT
+from tests.workers.stage import ENVIRONMENT
 
 # One after the other: each starts many processes, and watches the clock.
 pytestmark = pytest.mark.xdist_group("faults")
@@ -92,7 +93,7 @@ def test_killed_while_the_panel_cancels(
     """The change and its entry in the audit are there, or neither."""
     with Plant(tmp_path) as plant, Proxy(plant.redis.socket, tmp_path) as proxy:
         job = plant.push(delay=60_000)
-        SigningIn(plant.client).create(ACTOR, "jan", PASSWORD, {EVERYWHERE: Role.ADMIN})
+        SigningIn(plant.client).create(Author("test"), "jan", PASSWORD, {EVERYWHERE: Role.ADMIN})
         web = plant.web(REDIS_URL=proxy.url)
         origin = f"http://127.0.0.1:{plant.port_of(web)}"
         browser = _signed_in(f"{origin}/admin", origin)

@@ -25,7 +25,17 @@ from lambdaqueue.survey import SurveyStore
 from lambdaqueue.tokens import TokenStore
 from lambdaqueue.trust import TrustStore
 from tests.store.service_desk import Called, ServiceDesk
-from tests.store.world import ACTOR, ENV, NOW, TARGET, Hand, ImmediateScripts, World, at_once
+from tests.store.world import (
+    ACTOR,
+    AUTHOR,
+    ENV,
+    NOW,
+    TARGET,
+    Hand,
+    ImmediateScripts,
+    World,
+    at_once,
+)
 
 __all__ = [
     "OTHER",
@@ -223,13 +233,13 @@ def people(world: World) -> list[Callable[[], object]]:
 
     return [
         lambda: store.offer("l" * 64, again=True),
-        lambda: made.append(str(store.make(ACTOR, "jan", "hashed", roles))),
+        lambda: made.append(str(store.make(AUTHOR, "jan", "hashed", roles))),
         lambda: store.admit("jan", "192.0.2.1"),
         lambda: store.open(known(), digest, "csrf", ("192.0.2.1", "192.0.2.1")),
         lambda: store.prove(session(), "192.0.2.1"),
         lambda: store.close(session(), "192.0.2.1"),
-        lambda: store.set_role(ACTOR, made[0], ENV, None),
-        lambda: store.drop(ACTOR, made[0]),
+        lambda: store.set_role(AUTHOR, made[0], ENV, None),
+        lambda: store.drop(AUTHOR, made[0]),
     ]
 
 

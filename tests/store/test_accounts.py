@@ -23,9 +23,9 @@ from lambdaqueue.accounts import (
 from lambdaqueue.connection import Scripts
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import Conflict, NotFound, StorageFull
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Author
 from tests.store.desk import full
-from tests.store.world import ACTOR, ENV, NOW, World
+from tests.store.world import AUTHOR, ENV, NOW, World
 
 OTHER = "0ther1d0"
 SITE = "192.0.2.1"
@@ -45,7 +45,7 @@ def store(world: World) -> AccountStore:
 
 
 def make(store: AccountStore, name: str = "jan", roles: dict[str, Role] | None = None) -> Known:
-    assert store.make(ACTOR, name, "hashed", BOSS if roles is None else roles)
+    assert store.make(AUTHOR, name, "hashed", BOSS if roles is None else roles)
     return known(store, name)
 
 
@@ -78,7 +78,7 @@ class TestAccounts:
     def test_a_name_is_taken_once(self, store: AccountStore) -> None:
         first = make(store)
         with pytest.raises(Conflict, match="an account jan already"):
-            store.make(ACTOR, "jan", "other", {})
+            store.make(AUTHOR, "jan", "other", {})
         assert known(store) == first
 
     def test_by_name(self, store: AccountStore) -> None:
@@ -94,10 +94,10 @@ class TestAccounts:
     @pytest.mark.parametrize(
         "act",
         [
-            lambda store: store.change_password(ACTOR, "12345678", "x"),
-            lambda store: store.set_role(ACTOR, "12345678", ENV, Role.ADMIN),
-            lambda store: store.end_sessions(ACTOR, "12345678"),
-            lambda store: store.drop(ACTOR, "12345678"),
+            lambda store: store.change_password(AUTHOR, "12345678", "x"),
+            lambda store: store.set_role(AUTHOR, "12345678", ENV, Role.ADMIN),
+            lambda store: store.end_sessions(AUTHOR, "12345678"),
+            lambda store: store.drop(AUTHOR, "12345678"),
         ],
     )
     def test_changes_of_nobody(self, store: AccountStore, act: Callable[[Any], object]) -> None:
@@ -111,10 +111,10 @@ class TestAccounts:
 
     def test_roles_come_and_go(self, store: AccountStore) -> None:
         made = make(store, roles={})
-        store.set_role(ACTOR, made.account.id, OTHER, Role.VIEWER)
-        store.set_role(ACTOR, made.account.id, EVERYWHERE, Role.ADMIN)
+        store.set_role(AUTHOR, made.account.id, OTHER, Role.VIEWER)
+        store.set_role(AUTHOR, made.account.id, EVERYWHERE, Role.ADMIN)
         assert known(store).account.roles == {OTHER: Role.VIEWER, EVERYWHERE: Role.ADMIN}
-        store.set_role(ACTOR, made.account.id, EVERYWHERE, None)
+        store.set_role(AUTHOR, made.account.id, EVERYWHERE, None)
         assert known(store).account.roles == {OTHER: Role.VIEWER}
 
     def test_an_environment_takes_its_roles_along(self, world: World, store: AccountStore) -> None:
@@ -129,7 +129,7 @@ class TestAccounts:
     def test_removed_for_good(self, world: World, store: AccountStore) -> None:
         made = make(store)
         open_(store, made)
-        store.drop(ACTOR, made.account.id)
+        store.drop(AUTHOR, made.account.id)
         assert store.known("jan") is None
         assert not world.client.exists(keys.account(made.account.id), keys.accounts)
         # Nor does another one of that name get its session.
@@ -141,8 +141,8 @@ class TestAccounts:
     ) -> None:
         boss, other = make(store), make(store, "eva", {OTHER: Role.VIEWER})
         open_(store, other)
-        store.set_role(ACTOR, other.account.id, OTHER, None)
-        store.drop(Actor(ENV, "jan", "::1"), boss.account.id)
+        store.set_role(AUTHOR, other.account.id, OTHER, None)
+        store.drop(Author("jan", "::1"), boss.account.id)
         assert audit(world) == [
             ("test", "account.create", "jan", "192.0.2.1"),
             ("jan", "account.delete", "jan", "::1"),
@@ -156,7 +156,7 @@ class TestAccounts:
     def test_the_audit_says_which_role(self, world: World, store: AccountStore) -> None:
         made = make(store, roles={})
         for place, role in ((ENV, Role.VIEWER), (EVERYWHERE, Role.ADMIN), (EVERYWHERE, None)):
-            store.set_role(ACTOR, made.account.id, place, role)
+            store.set_role(AUTHOR, made.account.id, place, role)
         assert [row[2] for row in audit(world) if row[1] == "account.role"] == [
             "jan: viewer in default",
             "jan: admin everywhere",
@@ -189,9 +189,9 @@ class TestAccounts:
         assert session is not None
         store.prove(session, SITE)
         assert world.client.hget(keys.sign_in(SITE), "count") == b"2"
-        store.end_sessions(ACTOR, made.account.id)
+        store.end_sessions(AUTHOR, made.account.id)
         assert world.client.hget(keys.account(made.account.id), "epoch") == b"2"
-        store.drop(ACTOR, made.account.id)
+        store.drop(AUTHOR, made.account.id)
         actions = [action for _, action, _, _ in audit(world)]
         assert actions == [
             "account.create",
@@ -207,10 +207,10 @@ class TestFirst:
         assert store.is_offered(LINK)
         assert not store.is_offered("c" * 64)
         assert 0 < world.client.ttl(keys.first_link) <= LINK_LIFE
-        assert store.make(ACTOR, "jan", "hashed", BOSS, link="c" * 64) is None
-        assert store.make(ACTOR, "jan", "hashed", BOSS, link=LINK)
+        assert store.make(AUTHOR, "jan", "hashed", BOSS, link="c" * 64) is None
+        assert store.make(AUTHOR, "jan", "hashed", BOSS, link=LINK)
         assert not store.is_offered(LINK)
-        assert store.make(ACTOR, "eva", "hashed", BOSS, link=LINK) is None
+        assert store.make(AUTHOR, "eva", "hashed", BOSS, link=LINK) is None
         assert [account.name for account in store.all()] == ["jan"]
 
     def test_one_process_tells(self, store: AccountStore) -> None:
@@ -224,14 +224,14 @@ class TestFirst:
         make(store)
         assert not store.is_offered(LINK)
         assert not store.offer(LINK, again=True)
-        assert store.make(ACTOR, "eva", "hashed", BOSS, link=LINK) is None
+        assert store.make(AUTHOR, "eva", "hashed", BOSS, link=LINK) is None
 
     def test_two_at_the_same_time(self, store: AccountStore) -> None:
         store.offer(LINK, again=False)
         with ThreadPoolExecutor(8) as threads:
             made = list(
                 threads.map(
-                    lambda number: store.make(ACTOR, f"n{number}", "hashed", BOSS, link=LINK),
+                    lambda number: store.make(AUTHOR, f"n{number}", "hashed", BOSS, link=LINK),
                     range(8),
                 )
             )
@@ -294,9 +294,9 @@ class TestSessions:
     @pytest.mark.parametrize(
         "act",
         [
-            lambda store, who: store.change_password(ACTOR, who.account.id, "other"),
-            lambda store, who: store.end_sessions(ACTOR, who.account.id),
-            lambda store, who: store.drop(ACTOR, who.account.id),
+            lambda store, who: store.change_password(AUTHOR, who.account.id, "other"),
+            lambda store, who: store.end_sessions(AUTHOR, who.account.id),
+            lambda store, who: store.drop(AUTHOR, who.account.id),
         ],
     )
     def test_all_end(self, store: AccountStore, act: Callable[[Any, Known], object]) -> None:
@@ -322,14 +322,14 @@ class TestSessions:
     def test_roles_count_at_once(self, store: AccountStore) -> None:
         made = make(store)
         open_(store, made)
-        store.set_role(ACTOR, made.account.id, EVERYWHERE, Role.VIEWER)
+        store.set_role(AUTHOR, made.account.id, EVERYWHERE, Role.VIEWER)
         session = store.session(SESSION, touch=True)
         assert session is not None
         assert session.account.role_in(ENV) is Role.VIEWER
 
     def test_a_password_that_changed_meanwhile_opens_nothing(self, store: AccountStore) -> None:
         before = make(store)
-        store.change_password(ACTOR, before.account.id, "other")
+        store.change_password(AUTHOR, before.account.id, "other")
         assert not store.open(before, SESSION, "csrf", WHERE)
         assert store.session(SESSION, touch=True) is None
 
@@ -350,9 +350,9 @@ class TestSessions:
             open_(store, made)
             store.now = NOW + 120_000
             assert store.session(SESSION, touch=True) is not None
-            store.end_sessions(ACTOR, made.account.id)
+            store.end_sessions(AUTHOR, made.account.id)
             with pytest.raises(StorageFull):
-                store.make(ACTOR, "eva", "hashed", BOSS)
+                store.make(AUTHOR, "eva", "hashed", BOSS)
         assert store.session(SESSION, touch=True) is None
 
 

@@ -15,7 +15,7 @@ from lambdaqueue.claims import Claim
 from lambdaqueue.commands import Idempotency, Push, Pushed
 from lambdaqueue.connection import Scripts
 from lambdaqueue.history import HistoryStore
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Actor, Author
 from lambdaqueue.job import Job
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.spec import Spec
@@ -23,7 +23,17 @@ from lambdaqueue.store import JobStore
 from lambdaqueue.upkeep import Upkeep
 from tests.store.snapshot import Snapshot, reader, take
 
-__all__ = ["ACTOR", "ENV", "NOW", "TARGET", "Hand", "ImmediateScripts", "World", "at_once"]
+__all__ = [
+    "ACTOR",
+    "AUTHOR",
+    "ENV",
+    "NOW",
+    "TARGET",
+    "Hand",
+    "ImmediateScripts",
+    "World",
+    "at_once",
+]
 
 T = TypeVar("T")
 
@@ -31,6 +41,7 @@ NOW = 1_700_000_000_000
 TARGET = "http://127.0.0.1/"
 ENV = keys.DEFAULT_ENVIRONMENT
 ACTOR = Actor(ENV, "test", "192.0.2.1")
+AUTHOR = Author(ACTOR.name, ACTOR.address)
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -14,9 +14,9 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from api.admin.headers import HEADERS
-from lambdaqueue import keys, passwords
+from lambdaqueue import passwords
 from lambdaqueue.account import EVERYWHERE, Role
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Author
 from tests.api.conftest import parts_of
 
 ORIGIN = "http://localhost"
@@ -170,8 +170,7 @@ class Panel:
     def as_(self, name: str, roles: Mapping[str, Role]) -> Panel:
         """Return another browser, in which a new account with `roles` is signed in."""
         signing_in = parts_of(self.app).signing_in
-        actor = Actor(keys.DEFAULT_ENVIRONMENT, "test")
-        signing_in.create(actor, name, PASSWORD, roles)
+        signing_in.create(Author("test"), name, PASSWORD, roles)
         other = Panel(self.app)
         assert other.sign_in(name).status == 303
         return other

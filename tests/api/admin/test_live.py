@@ -18,7 +18,7 @@ from lambdaqueue.account import EVERYWHERE, Role
 from lambdaqueue.administration import Administration
 from lambdaqueue.config import Settings
 from lambdaqueue.errors import InvalidRequest, StorageUnavailable
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Author
 from tests.api.admin.conftest import NASTY, Panel
 from tests.api.conftest import parts_of
 
@@ -139,7 +139,7 @@ def test_it_ends_with_the_role(
     stream: Stream, panel: Panel, administration: Administration, world: World
 ) -> None:
     stream.next()
-    administration.signing_in().set_role(Actor("1", "t"), "jan", EVERYWHERE, None)
+    administration.signing_in().set_role(Author("t"), "jan", EVERYWHERE, None)
     looks = world.looks
     assert stream.next() == "over"
     assert world.looks == looks

@@ -14,9 +14,8 @@ import pytest
 import redis
 import requests
 
-from lambdaqueue import keys
 from lambdaqueue.account import EVERYWHERE, Role
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Author
 from lambdaqueue.signing_in import SigningIn
 from tests.api.admin.conftest import PASSWORD
 from tests.api.conftest import TARGET, TOKEN
@@ -62,8 +61,7 @@ def web(redis_url: str, tmp_path: Path) -> Iterator[Web]:
     try:
         assert started.ask("GET /ready HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
         with redis.Redis.from_url(redis_url) as client:
-            actor = Actor(keys.DEFAULT_ENVIRONMENT, "test")
-            SigningIn(client).create(actor, "jan", PASSWORD, {EVERYWHERE: Role.ADMIN})
+            SigningIn(client).create(Author("test"), "jan", PASSWORD, {EVERYWHERE: Role.ADMIN})
         yield started
     finally:
         started.stop()

@@ -17,7 +17,7 @@ from lambdaqueue import keys, passwords
 from lambdaqueue.account import EVERYWHERE, Role, digest
 from lambdaqueue.administration import Administration
 from lambdaqueue.config import Settings
-from lambdaqueue.identity import Actor
+from lambdaqueue.identity import Author
 from tests.api.admin.conftest import NASTY, ORIGIN, PASSWORD, Page, Panel
 from tests.api.conftest import parts_of
 
@@ -207,7 +207,7 @@ class TestCookie:
 
     def test_by_https(self, secure: Panel) -> None:
         headers = {"Origin": "https://localhost", "Host": "localhost"}
-        parts_of(secure.app).signing_in.create(Actor("1", "t"), "jan", PASSWORD, ADMIN)
+        parts_of(secure.app).signing_in.create(Author("t"), "jan", PASSWORD, ADMIN)
         shown = secure.open("GET", "/sign-in", base_url="https://localhost")
         assert cookie(shown, "__Host-lq-form").endswith("Secure; HttpOnly; Path=/; SameSite=Lax")
         fields = {"csrf": shown.inputs["csrf"], "name": "jan", "password": PASSWORD}
@@ -288,7 +288,7 @@ class TestTheEnd:
         panel.get("/account", 303)
 
     def test_a_removed_account(self, panel: Panel, administration: Administration) -> None:
-        administration.signing_in().remove(Actor("1", "test"), "jan")
+        administration.signing_in().remove(Author("test"), "jan")
         panel.get("/account", 303)
         assert panel.sign_in("jan").status == 403
 
