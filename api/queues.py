@@ -12,11 +12,10 @@ from api.answers import answer, confidential, read_query
 from api.bodies import read_object, read_optional_object
 from api.current import actor, administration, environment, purging, service
 from api.schemas import ListQuery, PurgeSchema, QueueSchema, loaded
-from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.identity import Scope
 from lambdaqueue.queue_settings import QueueSettings
 from lambdaqueue.rendering import queue_render, render
-from lambdaqueue.rendering.paths import check_queue_name
+from lambdaqueue.rendering.paths import check_queue_cursor, check_queue_name
 
 __all__ = ["blueprint"]
 
@@ -33,7 +32,7 @@ DEFAULTS = {field.name: field.default for field in fields(QueueSettings)}
 @needs(Scope.READ)
 def list_queues() -> Response:
     query = read_query(LIST_QUERY)
-    _check_cursor(query["cursor"])
+    check_queue_cursor(query["cursor"])
     return answer(
         render.page("queues", service().queues(environment(), **query), queue_render.queue)
     )
@@ -97,15 +96,6 @@ def purge(queue: str) -> Response:
 def show_secret(queue: str) -> Response:
     check_queue_name(queue)
     return confidential(render.queue_secret(administration().queue_secret(actor(), queue)))
-
-
-def _check_cursor(cursor: str | None) -> None:
-    """Refuse what can't be the last name of an earlier page."""
-    try:
-        check_queue_name(cursor or "none")
-    except InvalidRequest as error:
-        message = "must be the nextCursor of an earlier page"
-        raise InvalidRequest.of("cursor", "invalid_cursor", message) from error
 
 
 def _settings() -> dict[str, Any]:

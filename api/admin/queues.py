@@ -11,8 +11,7 @@ from api.admin.series import SPANS, series_of
 from api.current import parts, purging, service
 from api.schemas import PurgeSchema, loaded
 from lambdaqueue.account import Role
-from lambdaqueue.errors import InvalidRequest
-from lambdaqueue.rendering.paths import check_queue_name
+from lambdaqueue.rendering.paths import check_queue_cursor, check_queue_name
 
 __all__ = ["blueprint"]
 
@@ -26,7 +25,7 @@ PURGE = PurgeSchema()
 @page(Role.VIEWER)
 def index() -> str:
     cursor = request.args.get("cursor")
-    _check_cursor(cursor)
+    check_queue_cursor(cursor)
     found = service().queues(session.environment(), ROWS, cursor)
     return render_template("admin/queues.html", found=found, is_first=cursor is None)
 
@@ -82,12 +81,3 @@ def drop(queue: str) -> Response:
 
 def _of(queue: str) -> str:
     return url_for("admin.queues.show", queue=queue)
-
-
-def _check_cursor(cursor: str | None) -> None:
-    """Refuse what can't be the last name of an earlier page."""
-    try:
-        check_queue_name("none" if cursor is None else cursor)
-    except InvalidRequest as error:
-        message = "must come from an earlier page"
-        raise InvalidRequest.of("cursor", "invalid_cursor", message) from error

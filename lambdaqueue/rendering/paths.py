@@ -10,6 +10,7 @@ __all__ = [
     "KEY",
     "QUEUE",
     "SCHEDULE_KEY",
+    "check_queue_cursor",
     "check_queue_name",
     "check_schedule_key",
     "misnamed_queue",
@@ -56,6 +57,19 @@ def check_queue_name(name: str) -> str:
         "must have 1 to 128 of A-Z a-z 0-9 . _ - /, begin with a letter or digit, "
         f"and have no '..', no empty part and no part named {', '.join(RESERVED)}",
     )
+
+
+def check_queue_cursor(cursor: str | None) -> None:
+    """Refuse what can't be the last name on a page of queues; None stands for the first page.
+
+    Raises:
+        InvalidRequest: for the field `cursor`.
+    """
+    try:
+        check_queue_name("none" if cursor is None else cursor)
+    except InvalidRequest as error:
+        rule = "must be the nextCursor of an earlier page"
+        raise InvalidRequest.of("cursor", "invalid_cursor", rule) from error
 
 
 def check_schedule_key(key: str) -> str:
