@@ -64,7 +64,7 @@ class AccountStore:
         Raises:
             Conflict: there is one of that name.
         """
-        account_id = ids.new_environment()  # as random, and as short
+        account_id = ids.at_random()
         row = self._run(
             "make_account", [keys.request(request_id())],
             account_id, name, password, link, author.name, author.address,

@@ -151,7 +151,7 @@ class Administration:
             rule = "must be 1 to 64 of a-z 0-9 - _ . and begin with a letter or a digit"
             raise InvalidRequest.of("name", "pattern", rule)
         self._check_key()
-        environment = ids.new_environment()
+        environment = ids.at_random()
         sealed = self._vault.seal(environment, Secret.generate())
         if not self._environments.found(environment, name, sealed, by):
             raise Conflict(f"there is an environment {name} already")

@@ -1,6 +1,7 @@
 """Ids of jobs: 9 base-36 digits of Unix ms, 4 of a counter, then the environment's id.
 
-`push.lua` mints them by Redis' clock, so they sort in the order of the pushes.
+`push.lua` mints them by Redis' clock, so they sort in the order of the pushes. Environments and
+accounts have random ids.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import re
 import secrets
 
-__all__ = ["clock_part", "created_at", "environment_of", "event_ms", "is_job_id", "new_environment"]
+__all__ = ["at_random", "clock_part", "created_at", "environment_of", "event_ms", "is_job_id"]
 
 CLOCK, COUNTER = 9, 4
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-ENVIRONMENT = 8
-"""Characters of a new environment's id: it's a part of every job's id, so not longer than that."""
+RANDOM = 8
+"""Characters of a random id: an environment's is a part of every job's, so not more than that."""
 JOB_ID = re.compile(r"[0-9a-z]{13}[0-9a-z]{1,16}")
 
 
@@ -46,6 +47,6 @@ def event_ms(occurrence: str | None, due: int) -> int:
     return due if occurrence is None else int(occurrence.rpartition("_")[2])
 
 
-def new_environment() -> str:
-    """Make an id for an environment; random, so that one is not used again."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(ENVIRONMENT))
+def at_random() -> str:
+    """Make an id for an environment or an account; random, so that one is not used again."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(RANDOM))
