@@ -90,8 +90,12 @@ class AccountStore:
         """Return all accounts by name."""
         with translated():
             names: Any = self._client.hgetall(keys.accounts)
-        found = (self.known_by_id(account_id.decode()) for _, account_id in sorted(names.items()))
-        return [known.account for known in found if known is not None]
+            account_ids = [account_id.decode() for _, account_id in sorted(names.items())]
+            pipeline = self._client.pipeline(transaction=False)
+            for account_id in account_ids:
+                pipeline.hgetall(keys.account(account_id))
+            found = zip(account_ids, pipeline.execute(), strict=True)
+        return [_known(account_id, fields).account for account_id, fields in found if fields]
 
     def change_password(self, author: Author, account_id: str, password: str) -> None:
         """Keep another password and end the account's sessions; raises NotFound."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.store import request_id
 
 __all__ = ["EnvironmentStore", "Sealed"]
+
+INFO = ("name", "created", "retry", "closed")
+"""The fields of an environment that tell of it."""
 
 SECRETS = ("secret", "previous")
 """The fields of an environment that are sealed."""
@@ -65,14 +68,8 @@ class EnvironmentStore:
     def info(self, environment: str) -> EnvironmentInfo | None:
         """Return an environment, or None when it isn't there or has begun to end."""
         with translated():
-            row: Any = self._client.hmget(
-                keys.environment(environment), ("name", "created", "retry", "closed")
-            )
-        name, created, retry, closed = row
-        if name is None or closed is not None:
-            return None
-        policy = RetryPolicy.from_json(json.loads(retry)) if retry else None
-        return EnvironmentInfo(environment, name.decode(), int(created), policy)
+            row: Any = self._client.hmget(keys.environment(environment), INFO)
+        return _info(environment, row)
 
     def ids(self) -> dict[str, str]:
         """Return the ids of all environments by name, also of those that are ending."""
@@ -82,7 +79,13 @@ class EnvironmentStore:
 
     def all(self) -> list[EnvironmentInfo]:
         """Return all environments by name."""
-        found = (self.info(environment) for environment in self.ids().values())
+        environments = self.ids().values()
+        with translated():
+            pipeline = self._client.pipeline(transaction=False)
+            for environment in environments:
+                pipeline.hmget(keys.environment(environment), INFO)
+            rows = pipeline.execute()
+        found = map(_info, environments, rows)
         return [info for info in found if info is not None]
 
     def change(self, actor: Actor, fields: Mapping[str, str]) -> None:
@@ -255,6 +258,14 @@ def _chunks(keys_: Iterator[bytes], size: int = 500) -> Iterator[list[bytes]]:
             chunk = []
     if chunk:
         yield chunk
+
+
+def _info(environment: str, row: Sequence[Any]) -> EnvironmentInfo | None:
+    name, created, retry, closed = row
+    if name is None or closed is not None:
+        return None
+    policy = RetryPolicy.from_json(json.loads(retry)) if retry else None
+    return EnvironmentInfo(environment, name.decode(), int(created), policy)
 
 
 def _entry(name: bytes, fields: Mapping[bytes, bytes]) -> AuditEntry:
