@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from lambdaqueue.service_job import ServiceJob, queue_of
 __all__ = ["JobFilter", "ServiceJobs"]
 
 CHUNK = 500
-"""Definitions that are read with one call."""
+"""Definitions, or ids, that are read with one call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +66,16 @@ class ServiceJobs:
 
     def jobs_of(self, environment: str, service: str) -> list[ServiceJob]:
         """Return the jobs of a service by name."""
-        return list(self._within(environment, service))
+        return self._read(environment, list(self._ids_within(environment, service)))
 
     def search(self, environment: str, where: JobFilter) -> list[ServiceJob]:
         """Return the service jobs that match, by name."""
         if where.guids is not None:
             ids = self._schedules.ids_of(environment, where.guids)
-            wanted = [each for each in ids if _is_within(each, where.scopes)]
-            return [ServiceJob.of(each) for each in self._schedules.read_many(environment, wanted)]
-        if where.scopes is None:
-            return list(self._within(environment, ""))
-        lists = (self._within(environment, scope) for scope in where.scopes)
-        within = {each.id: each for each in itertools.chain.from_iterable(lists)}
-        return [within[name] for name in sorted(within)]
+            return self._read(environment, [each for each in ids if _is_within(each, where.scopes)])
+        scopes = ("",) if where.scopes is None else where.scopes
+        found = {each for scope in scopes for each in self._ids_within(environment, scope)}
+        return self._read(environment, sorted(found))
 
     def page(self, environment: str, limit: int, cursor: str | None) -> Page[ServiceJob]:
         """List service jobs by name."""
@@ -91,21 +87,20 @@ class ServiceJobs:
         """Forget a service job; executions that are unfinished go on. Raises NotFound."""
         self._schedules.drop(environment, self.job(environment, service, job).id)
 
-    def _within(self, environment: str, scope: str) -> Iterator[ServiceJob]:
-        """Yield the jobs of a scope by name: of all services, of one, or one job."""
-        if "/" in scope:
-            known = self._schedules.read(environment, scope)
-            if known is not None:
-                yield ServiceJob.of(known)
-            return
-        for ids in self._chunks(environment, scope):
-            yield from map(ServiceJob.of, self._schedules.read_many(environment, ids))
+    def _read(self, environment: str, ids: Sequence[str]) -> list[ServiceJob]:
+        """Return those that there are, in order."""
+        chunks = (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
+        found = (self._schedules.read_many(environment, chunk) for chunk in chunks)
+        return [ServiceJob.of(each) for rows in found for each in rows]
 
-    def _chunks(self, environment: str, service: str) -> Iterator[Sequence[str]]:
-        prefix = f"{service}/" if service else ""
-        after = ""
+    def _ids_within(self, environment: str, scope: str) -> Iterator[str]:
+        """Yield ids of a scope by name: of all services, of one, or one job, be it there or not."""
+        if "/" in scope:
+            yield scope
+            return
+        prefix, after = f"{scope}/" if scope else "", ""
         while ids := self._schedules.ids_with(environment, prefix, after, CHUNK):
-            yield ids
+            yield from ids
             after = ids[-1]
 
     def _wanted(self, environment: str, wanted: ServiceJob, known: Schedule | None) -> Schedule:
