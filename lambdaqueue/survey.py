@@ -98,15 +98,18 @@ class SurveyStore:
         self, environment: str, key: str, most: int
     ) -> tuple[list[str], list[tuple[str, str]]]:
         """Return where a unique key stands: ids of unfinished jobs, and queues with the name of
-        their newest entry of history. All queues are asked."""
+        their newest entry of history. Queues are asked until `most` have such a job.
+        """
         job_ids: list[str] = []
         entries: list[tuple[str, str]] = []
         for queue, job_id, entry in self._walk("find_key", environment, "", (key,)):
             if job_id:
                 job_ids.append(job_id.decode())
-            if entry:
+            if entry and len(entries) < most:
                 entries.append((queue.decode(), entry.decode()))
-        return job_ids[:most], entries[:most]
+            if len(job_ids) == most:
+                break
+        return job_ids, entries
 
     def _walk(
         self, script: str, environment: str, first: str, asked: Sequence[str]
