@@ -87,35 +87,12 @@ def check() -> Response | None:
         raise NotFound("There is no such page.")
     # To watch is no use of a session, however often the browser asks for it anew.
     watches = access.signed_in and request.method == "GET" and live.is_wanted()
-    refusal = admit(access, touch=not watches)
+    refusal = _admit(access, touch=not watches)
     if not watches:
         return refusal
     if refusal is not None:
         return live.over()
-    return live.stream(lambda: admit(access, touch=False) is None, view)
-
-
-def admit(access: Access, *, touch: bool = True) -> Response | None:
-    """Find out who asks; returns where they must go first, if anywhere.
-
-    Raises:
-        Forbidden: they lack the role, or their form is not one of ours.
-        NotFound: the environment is not theirs.
-    """
-    found = session.load(touch=touch)
-    if request.method not in SAFE:
-        _check_origin()
-        forms.read()
-    if access.signed_in and found is None:
-        return _to_sign_in()
-    if request.method not in SAFE:
-        _check_form(found.csrf if found else request.cookies.get(_nonce()))
-    if not access.signed_in:
-        return None
-    session.load_environment()
-    if access.role is not None and not session.allows(access.role):
-        raise Forbidden(f"Your account is not {access.role} here.")
-    return _to_prove() if access.recent and not is_recent() else None
+    return live.stream(lambda: _admit(access, touch=False) is None, view)
 
 
 def was_proved(found: Session) -> bool:
@@ -163,6 +140,29 @@ def local_path(text: str, default: str) -> str:
     if "\\" in text or not text.isascii() or not text.isprintable() or ".." in dotted:
         return default
     return text
+
+
+def _admit(access: Access, *, touch: bool = True) -> Response | None:
+    """Find out who asks; returns where they must go first, if anywhere.
+
+    Raises:
+        Forbidden: they lack the role, or their form is not one of ours.
+        NotFound: the environment is not theirs.
+    """
+    found = session.load(touch=touch)
+    if request.method not in SAFE:
+        _check_origin()
+        forms.read()
+    if access.signed_in and found is None:
+        return _to_sign_in()
+    if request.method not in SAFE:
+        _check_form(found.csrf if found else request.cookies.get(_nonce()))
+    if not access.signed_in:
+        return None
+    session.load_environment()
+    if access.role is not None and not session.allows(access.role):
+        raise Forbidden(f"Your account is not {access.role} here.")
+    return _to_prove() if access.recent and not is_recent() else None
 
 
 def _marked(access: Access) -> Callable[[View], View]:

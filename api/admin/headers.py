@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-__all__ = ["POLICY", "install", "is_panel"]
+__all__ = ["HEADERS", "POLICY", "STATIC", "install", "is_panel"]
 
 POLICY = "; ".join(
     (
