@@ -16,7 +16,7 @@ from flask import g, redirect, request
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.wrappers import Response
 
-from api.admin import session
+from api.admin import cookies, session
 from api.bodies import read_body
 from lambdaqueue.errors import InvalidRequest, UnreadableRequest
 
@@ -142,16 +142,13 @@ def done(message: str, target: str, tone: str = "good") -> Response:
     if found is not None:
         raw = json.dumps([message[:LONGEST_SAID], tone], ensure_ascii=False).encode()
         value = base64.urlsafe_b64encode(raw).decode().rstrip("=")
-        response.set_cookie(
-            session.cookie_name(COOKIE), f"{value}.{_seal(value, found.csrf)}", SECONDS, path="/",
-            secure=session.is_secure(), httponly=True, samesite="Lax",
-        )  # fmt: skip
+        cookies.keep(response, COOKIE, f"{value}.{_seal(value, found.csrf)}", SECONDS)
     return response
 
 
 def said() -> Said | None:
     """Return the message of the page before; it's shown once."""
-    given = request.cookies.get(session.cookie_name(COOKIE))
+    given = cookies.read(COOKIE)
     found = session.found()
     if given is None or found is None:
         return None
@@ -169,10 +166,7 @@ def said() -> Said | None:
 def forget_said(response: Response) -> Response:
     """Let a message that was shown not be shown again."""
     if g.get("said") and not _sets_said(response):
-        response.delete_cookie(
-            session.cookie_name(COOKIE), path="/", secure=session.is_secure(), httponly=True,
-            samesite="Lax",
-        )  # fmt: skip
+        cookies.drop(response, COOKIE)
     return response
 
 
@@ -190,5 +184,5 @@ def _seal(value: str, key: str) -> str:
 
 
 def _sets_said(response: Response) -> bool:
-    name = session.cookie_name(COOKIE)
+    name = cookies.name_of(COOKIE)
     return any(each.startswith(f"{name}=") for each in response.headers.getlist("Set-Cookie"))

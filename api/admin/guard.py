@@ -16,7 +16,7 @@ from flask import current_app, g, redirect, request, url_for
 from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.wrappers import Response
 
-from api.admin import forms, live, session
+from api.admin import cookies, forms, live, session
 from api.admin.headers import STATIC
 from api.current import parts
 from lambdaqueue.account import Role, Session, new_secret
@@ -118,16 +118,14 @@ def is_recent() -> bool:
 def nonce() -> str:
     """Return what the forms of those bring back who aren't signed in; `keep_nonce` hands it out."""
     if "nonce" not in g:
-        given = request.cookies.get(_nonce(), "")
+        given = cookies.read(NONCE) or ""
         g.nonce = given if SECRET.fullmatch(given) else new_secret()
     return str(g.nonce)
 
 
 def keep_nonce(response: Response) -> Response:
     """Let the browser keep the nonce."""
-    response.set_cookie(
-        _nonce(), nonce(), path="/", secure=session.is_secure(), httponly=True, samesite="Lax"
-    )
+    cookies.keep(response, NONCE, nonce())
     return response
 
 
@@ -156,7 +154,7 @@ def _admit(access: Access, *, touch: bool = True) -> Response | None:
     if access.signed_in and found is None:
         return _to_sign_in()
     if request.method not in SAFE:
-        _check_form(found.csrf if found else request.cookies.get(_nonce()))
+        _check_form(found.csrf if found else cookies.read(NONCE))
     if not access.signed_in:
         return None
     session.load_environment()
@@ -171,10 +169,6 @@ def _marked(access: Access) -> Callable[[View], View]:
         return view
 
     return mark
-
-
-def _nonce() -> str:
-    return session.cookie_name(NONCE)
 
 
 def _check_origin() -> None:
@@ -194,7 +188,7 @@ def _is_ours(origin: str) -> bool:
     if origin == parts().settings.public_url:
         return True
     asked = _split(origin)
-    schemes = ("https",) if session.is_secure() else ("http", "https")
+    schemes = ("https",) if cookies.is_secure() else ("http", "https")
     return asked.scheme in schemes and asked.netloc.lower() == request.host.lower()
 
 

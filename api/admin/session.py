@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from flask import current_app, g, request
+from flask import current_app, g
 from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
+from api.admin import cookies
 from api.current import address, administration, parts
 from lambdaqueue.account import Role, Session
 from lambdaqueue.commands import EnvironmentInfo
@@ -21,7 +22,6 @@ from lambdaqueue.logs import Log
 __all__ = [
     "actor",
     "allows",
-    "cookie_name",
     "current",
     "enter",
     "environment",
@@ -29,7 +29,6 @@ __all__ = [
     "found",
     "give_environment",
     "here",
-    "is_secure",
     "leave",
     "load",
     "load_environment",
@@ -40,12 +39,13 @@ __all__ = [
 
 log = Log("lambdaqueue.api")
 
+COOKIE = "lq"
 NOWHERE = "there is no such environment"
 
 
 def load(*, touch: bool = True) -> Session | None:
     """Read who is signed in; without `touch` that doesn't count as being busy."""
-    secret = request.cookies.get(cookie_name())
+    secret = cookies.read(COOKIE)
     g.session = parts().signing_in.session(secret, touch=touch) if secret else None
     # At once, so that the frame of a page that says that Redis is gone needs nothing of it.
     g.environments = administration().environment_ids() if g.session else {}
@@ -139,32 +139,15 @@ def _tell_of_refusal(reason: str) -> None:
     log.warning("proof_refused", client=address(), account=account, reason=reason)
 
 
-# The cookie
-
-
-def is_secure() -> bool:
-    """Tell whether browsers reach us by https."""
-    return parts().settings.public_url.startswith("https://")
-
-
-def cookie_name(base: str = "lq") -> str:
-    """Return the name of a cookie; a browser takes `__Host-` from this host by https alone."""
-    return f"__Host-{base}" if is_secure() else base
-
-
 def enter(response: Response, secret: str) -> Response:
     """Let the browser keep what proves its session."""
-    response.set_cookie(
-        cookie_name(), secret, path="/", secure=is_secure(), httponly=True, samesite="Lax"
-    )
+    cookies.keep(response, COOKIE, secret)
     return response
 
 
 def leave(response: Response) -> Response:
     """Let the browser forget it."""
-    response.delete_cookie(
-        cookie_name(), path="/", secure=is_secure(), httponly=True, samesite="Lax"
-    )
+    cookies.drop(response, COOKIE)
     return response
 
 
