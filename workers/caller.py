@@ -13,7 +13,7 @@ from lambdaqueue.envelope import headers_for
 from lambdaqueue.outcome import Answer, ErrorClass
 from workers.invoking import Invocation, Invoker
 from workers.sender import Outgoing, Sender
-from workers.validation import Voucher
+from workers.voucher import Voucher
 
 __all__ = ["Caller"]
 

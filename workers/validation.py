@@ -15,7 +15,7 @@ import secrets as randomness
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from lambdaqueue import keys
@@ -31,8 +31,9 @@ from lambdaqueue.targets import TargetRules, without_query
 from lambdaqueue.trust import Proved, Refused, TrustStore, Yours, digest
 from workers.keyring import Keyring
 from workers.sender import Outgoing, Sender
+from workers.voucher import Trust
 
-__all__ = ["Credulous", "Trust", "Validator", "Voucher"]
+__all__ = ["Validator"]
 
 log = Log("lambdaqueue.worker")
 
@@ -62,14 +63,6 @@ MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """What signs a delivery: these secrets, and for an endpoint that speaks it v1 with `v1`."""
-
-    secrets: tuple[Secret, ...]
-    v1: Secret | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Known:
     """What is known of an endpoint under certain secrets, until a monotonic time."""
 
@@ -89,34 +82,6 @@ class _Question:
     @property
     def digests(self) -> list[str]:
         return [digest(self.endpoint, secret) for secret in self.secrets]
-
-
-class Voucher(Protocol):
-    """What the worker needs to know of an endpoint before it sends."""
-
-    async def vouch(self, claim: Claim, url: str) -> Trust | Answer:
-        """Return what signs an attempt at `url`, or why there must be none.
-
-        Raises:
-            SecretUnreadable: a secret was sealed with a master key that isn't here.
-        """
-
-    async def close(self) -> None:
-        """Break off what is being found out."""
-
-
-class Credulous:
-    """A voucher for tests: every endpoint is trusted, and gets these secrets' signatures."""
-
-    def __init__(self, *secrets: Secret) -> None:
-        self._trust = Trust(secrets)
-
-    async def vouch(self, claim: Claim, url: str) -> Trust | Answer:
-        """See `Voucher.vouch`."""
-        return self._trust
-
-    async def close(self) -> None:
-        """There is nothing to break off."""
 
 
 class Validator:

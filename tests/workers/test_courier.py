@@ -34,7 +34,7 @@ from workers.caller import Caller
 from workers.courier import Courier
 from workers.invoking import TokenInvoker
 from workers.sender import Outgoing, RecordingSender, Sender
-from workers.validation import Credulous
+from workers.voucher import Credulous
 
 DEADLINE = 20.0
 TOOK = 7

@@ -35,7 +35,7 @@ from workers.courier import Courier
 from workers.crowding import LATER, LIVELY, SOON, Crowding
 from workers.invoking import TokenInvoker
 from workers.sender import Outgoing, RecordingSender
-from workers.validation import Credulous
+from workers.voucher import Credulous
 
 HANGS, WORKS = "http://127.0.0.1:1/", "http://127.0.0.1:2/"
 

@@ -20,7 +20,7 @@ from tests.workers.test_crowding import WORKS, claim
 from workers.caller import Caller
 from workers.invoking import NoExecutions
 from workers.sender import Outgoing
-from workers.validation import Credulous
+from workers.voucher import Credulous
 
 TRACE, PUSH = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lambdaqueue import keys
+from lambdaqueue.administration import Administration
 from lambdaqueue.commands import Push
 from lambdaqueue.job import Job, State
 from lambdaqueue.retry import RetryPolicy
@@ -49,11 +50,9 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def make(stage: Stage) -> Iterator[Endpoints]:
-    """Makes endpoints."""
-    made = Endpoints(stage.administration)
-    yield made
-    made.stop()
+def administration(stage: Stage) -> Administration:
+    """The one of the processes, whose endpoints `make` makes."""
+    return stage.administration
 
 
 def push(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import redis
@@ -17,7 +17,7 @@ from lambdaqueue.administration import Administration
 from lambdaqueue.outcome import Answer, ErrorClass
 from lambdaqueue.targets import TargetRules
 from lambdaqueue.trust import VALIDATION_TAKES
-from tests.operator import SECRET, prepared
+from tests.operator import SECRET
 from tests.workers import by_the_contract
 from tests.workers.by_the_contract import url_hash
 from tests.workers.endpoints import endpoint as raw_endpoint
@@ -53,25 +53,11 @@ from workers import validation
 from workers.caller import Caller
 from workers.invoking import NoExecutions
 from workers.sender import CurlSender, Outgoing, RecordingSender, Sender
-from workers.validation import Trust
+from workers.voucher import Trust
 
 OTHER = "whsec_b3RoZXIgc2VjcmV0IG9mIDI0IGJ5dGVz"
 DAY = 86_400_000
 TWO_MINUTES = 120_000
-
-
-@pytest.fixture
-def administration(redis_url: str) -> Administration:
-    """The first environment, whose secret is SECRET."""
-    return prepared(redis_url)
-
-
-@pytest.fixture
-def make(administration: Administration) -> Iterator[Endpoints]:
-    """Makes endpoints."""
-    made = Endpoints(administration)
-    yield made
-    made.stop()
 
 
 # What is asked

@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,25 +52,11 @@ from workers.caller import Caller
 from workers.invoking import NoExecutions
 from workers.outbound import open_outbound
 from workers.sender import CurlSender, RecordingSender
-from workers.validation import Trust
+from workers.voucher import Trust
 
 T = TypeVar("T")
 
 HOUR = 3_600_000
-
-
-@pytest.fixture
-def administration(redis_url: str) -> Administration:
-    """The first environment, whose secret is SECRET."""
-    return prepared(redis_url)
-
-
-@pytest.fixture
-def make(administration: Administration) -> Iterator[Endpoints]:
-    """Makes endpoints."""
-    made = Endpoints(administration)
-    yield made
-    made.stop()
 
 
 # Environments

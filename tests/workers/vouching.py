@@ -30,7 +30,8 @@ from tests.workers.stage import ENVIRONMENT
 from tests.workers.validating_endpoint import MARK, Endpoint, Way
 from workers.keyring import Keyring
 from workers.sender import CurlSender, Sender
-from workers.validation import Trust, Validator
+from workers.validation import Validator
+from workers.voucher import Trust
 
 __all__ = [
     "Endpoints",
