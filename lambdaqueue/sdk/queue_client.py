@@ -41,12 +41,7 @@ class QueueClient:
     ValueError and TypeError where an option can't be meant as it is.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        place: Place,
-        defaults: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, connection: Connection, place: Place, defaults: Mapping[str, Any]) -> None:
         self.name = place.name
         self._connection = connection
         self._place = place
@@ -247,8 +242,7 @@ class QueueClient:
         return self._do("resume")
 
     def purge(
-        self,
-        state: Literal["PENDING", "RETRY", "COMPLETED", "FAILED", "CANCELLED"] | None = None,
+        self, state: Literal["PENDING", "RETRY", "COMPLETED", "FAILED", "CANCELLED"] | None = None
     ) -> int:
         """Delete all that waits, or all of one state; return how many."""
         path, purged = f"{self._api_path}/purge", 0
