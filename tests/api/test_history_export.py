@@ -17,7 +17,7 @@ from lambdaqueue.attempts import Kind
 from lambdaqueue.commands import HistoryFilter
 from tests.api.conftest import Api, codes, parts_of, paths
 from tests.api.service_calls import ENV, Crew, body_of
-from tests.api.web import HEAD, Web
+from tests.api.web import HEAD, Web, running
 from tests.store.world import at_once
 
 PATH = "/queues/mail/history.jsonl"
@@ -159,12 +159,8 @@ def test_an_error_at_the_beginning(api: Api, client: redis.Redis) -> None:
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path) -> Iterator[Web]:
-    started = Web(redis_url, tmp_path / "web.log")
-    try:
-        assert started.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
-        yield started
-    finally:
-        started.stop()
+    with running(redis_url, tmp_path / "web.log") as web:
+        yield web
 
 
 def whole(web: Web, request: str) -> bytes:

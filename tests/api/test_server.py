@@ -14,18 +14,14 @@ import pytest
 
 from api import server
 from tests.api.conftest import MASTER_KEY, TOKEN
-from tests.api.web import HEAD, PUSH, Web, read_answer
+from tests.api.web import HEAD, PUSH, Web, read_answer, running
 from tests.waiting import until
 
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path) -> Iterator[Web]:
-    started = Web(redis_url, tmp_path / "web.log")
-    try:
-        assert started.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
-        yield started
-    finally:
-        started.stop()
+    with running(redis_url, tmp_path / "web.log") as web:
+        yield web
 
 
 def with_length(body: bytes) -> bytes:

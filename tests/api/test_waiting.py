@@ -23,7 +23,7 @@ from lambdaqueue.embedded import EmbeddedRedis
 from lambdaqueue.job import Job
 from tests.api.conftest import TOKEN, Api, codes, parts_of, paths, token_for
 from tests.api.service_calls import ENV, Crew, body_of
-from tests.api.web import HEAD, Web, read_answer
+from tests.api.web import HEAD, Web, read_answer, running
 from tests.redis_server import generations, serving
 from tests.store.world import at_once
 from tests.waiting import until
@@ -326,12 +326,8 @@ def test_no_answer_to_a_ping(
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path) -> Iterator[Web]:
-    started = Web(redis_url, tmp_path / "web.log")
-    try:
-        assert started.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
-        yield started
-    finally:
-        started.stop()
+    with running(redis_url, tmp_path / "web.log") as web:
+        yield web
 
 
 def test_under_gunicorn(web: Web, api: Api, watcher: redis.Redis) -> None:

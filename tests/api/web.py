@@ -8,12 +8,14 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.api.conftest import MASTER_KEY, TARGET, TOKEN
 
-__all__ = ["HEAD", "PUSH", "Answer", "Web", "read_answer"]
+__all__ = ["HEAD", "PUSH", "Answer", "Web", "read_answer", "running"]
 
 ROOT = Path(__file__).parents[2]
 PUSH = "POST /api/v1/queues/mail/items HTTP/1.1"
@@ -80,6 +82,17 @@ class Web:
         self.process.terminate()
         self.process.wait(20)
         self.listener.close()
+
+
+@contextmanager
+def running(redis_url: str, log: Path, **more: str) -> Iterator[Web]:
+    """Start one, wait until it's ready, and stop it at the end."""
+    web = Web(redis_url, log, **more)
+    try:
+        assert web.ask("GET /ready HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+        yield web
+    finally:
+        web.stop()
 
 
 def read_answer(sock: socket.socket, *, bodiless: bool = False) -> Answer:

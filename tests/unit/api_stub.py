@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -54,3 +55,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 ApiStub.handler = _Handler
+
+Serve = Callable[..., ApiStub]
+"""Starts one; takes its answers."""

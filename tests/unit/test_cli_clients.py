@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import socket
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from lambdaqueue.cli import history, main
 from lambdaqueue.cli.credentials import Credentials
-from tests.unit.api_stub import ApiStub
+from tests.unit.api_stub import Serve
 
 ITEM = {
     "id": "0mf3_1",
@@ -22,26 +21,6 @@ ITEM = {
     "version": 1,
     "dueAt": "2026-03-01T12:00:00.000Z",
 }
-
-Serve = Callable[..., ApiStub]
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
-    """Start a stand-in that gives the answers named; clients find it and have a token."""
-    running: list[ApiStub] = []
-
-    def start(*answers: tuple[int, Any]) -> ApiStub:
-        stub = ApiStub(list(answers)).__enter__()
-        running.append(stub)
-        monkeypatch.setenv("LQ_API_URL", stub.url)
-        return stub
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LQ_TOKEN", "lqk_test")
-    yield start
-    for stub in running:
-        stub.__exit__(None, None, None)
 
 
 def test_push(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lambdaqueue.cli import main
-from tests.unit.api_stub import ApiStub
+from tests.unit.api_stub import Serve
 
 SCHEDULE = {
     "id": "0mwqfwdyexac1pct",
@@ -19,26 +17,6 @@ SCHEDULE = {
     "nextRun": "2026-03-02T08:00:00.000Z",
     "queue": "mail",
 }
-
-Serve = Callable[..., ApiStub]
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
-    """Start a stand-in that gives the answers named; clients find it and have a token."""
-    running: list[ApiStub] = []
-
-    def start(*answers: tuple[int, Any]) -> ApiStub:
-        stub = ApiStub(list(answers)).__enter__()
-        running.append(stub)
-        monkeypatch.setenv("LQ_API_URL", stub.url)
-        return stub
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LQ_TOKEN", "lqk_test")
-    yield start
-    for stub in running:
-        stub.__exit__(None, None, None)
 
 
 def test_every_option_has_its_header(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from lambdaqueue.identity import Author
 from lambdaqueue.signing_in import SigningIn
 from tests.api.admin.conftest import PASSWORD
 from tests.api.conftest import TARGET, TOKEN
-from tests.api.web import Web
+from tests.api.web import Web, running
 
 GRACE = 19
 TYPE = {"Content-Type": "text/plain", "x-lq-target": TARGET, "Authorization": f"Bearer {TOKEN}"}
@@ -57,14 +57,10 @@ def _cheap_passwords() -> None:
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path) -> Iterator[Web]:
-    started = Web(redis_url, tmp_path / "web.log", LQ_GRACE=str(GRACE))
-    try:
-        assert started.ask("GET /ready HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+    with running(redis_url, tmp_path / "web.log", LQ_GRACE=str(GRACE)) as web:
         with redis.Redis.from_url(redis_url) as client:
             SigningIn(client).create(Author("test"), "jan", PASSWORD, {EVERYWHERE: Role.ADMIN})
-        yield started
-    finally:
-        started.stop()
+        yield web
 
 
 def test_events_and_passwords(web: Web) -> None:
