@@ -1,6 +1,6 @@
 """Scenarios that run side by side, because most of their time is waiting for something.
 
-Each has a plant of its own and returns what happened, in words: a row of README.md.
+Each has a stage of its own and returns what happened, in words: a row of README.md.
 """
 
 from __future__ import annotations
@@ -10,38 +10,43 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import pytest
 
-from tests.faults.plant import Answer, Client, Plant
-from tests.faults.redis_host import Host
+from tests.faults.plant import Answer, Client
+from tests.workers.stage import Stage
 
 __all__ = ["AT_ONCE", "Play", "Scenarios", "pushing"]
 
 AT_ONCE = 3.0
 """Seconds for what is promised within two, on two busy cores."""
 
-BESIDE = 4
-"""Plants at work at the same time: more would only slow each other down."""
-
-Play = Callable[[Plant], str]
+S = TypeVar("S", bound=Stage)
+Play = Callable[[S], str]
 
 
-class Scenarios:
-    """The scenarios of one module, by name."""
+class Scenarios(Generic[S]):
+    """The scenarios of one module, by name.
 
-    def __init__(self, *, append_only: bool = True) -> None:
-        self.named: dict[str, Play] = {}
-        self._hosts: dict[str, Host] = {}
-        self._append_only = append_only
+    `stage` makes what each is played on, in a folder; at most `beside` of them are at work at the
+    same time, all where it is None.
+    """
 
-    def scenario(self, name: str, host: Host | None = None) -> Callable[[Play], Play]:
-        """Add a function; its Redis runs on a `host` of its own, if one is given."""
+    def __init__(self, stage: Callable[[Path], S], *, beside: int | None = None) -> None:
+        self.named: dict[str, Play[S]] = {}
+        self._stage = stage
+        self._stages: dict[str, Callable[[Path], S]] = {}
+        self._beside = beside
 
-        def add(play: Play) -> Play:
+    def scenario(
+        self, name: str, stage: Callable[[Path], S] | None = None
+    ) -> Callable[[Play[S]], Play[S]]:
+        """Add a function; it has a `stage` of another kind, if one is given."""
+
+        def add(play: Play[S]) -> Play[S]:
             self.named[name] = play
-            if host is not None:
-                self._hosts[name] = host
+            self._stages[name] = stage or self._stage
             return play
 
         return add
@@ -57,7 +62,7 @@ class Scenarios:
             if isinstance(item, pytest.Function) and item.module is request.module
             if hasattr(item, "callspec") and "name" in item.callspec.params
         }
-        with ThreadPoolExecutor(BESIDE) as pool:
+        with ThreadPoolExecutor(self._beside or len(self.named)) as pool:
             yield {
                 name: pool.submit(self._play, name, folder / str(number))
                 for number, name in enumerate(self.named)
@@ -66,9 +71,8 @@ class Scenarios:
 
     def _play(self, name: str, folder: Path) -> str:
         folder.mkdir()
-        program = self._hosts[name](folder) if name in self._hosts else None
-        with Plant(folder, append_only=self._append_only, program=program) as plant:
-            return self.named[name](plant)
+        with self._stages[name](folder) as stage:
+            return self.named[name](stage)
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from functools import partial
+from typing import Any, Literal
 
 import pytest
 import requests
@@ -32,6 +32,7 @@ from lambdaqueue.job import Job, State
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.spec import Spec
 from tests.faults.proxy import Hold, Proxy
+from tests.faults.side_by_side import Scenarios
 from tests.waiting import until
 from tests.workers.service_stage import ONCE, ServiceStage, token_of
 from tests.workers.stage import ENVIRONMENT, QUICK, Process
@@ -49,48 +50,20 @@ SUCCESS = {"status": "success", "summary": "done", "state": {"page": 7}, "correl
 FAIL = {"status": "fail", "summary": "no", "error": {"message": "out of paper"}}
 PROCESSING = {"status": "processing", "progress": 40}
 
-Scenario = Callable[[ServiceStage], str]
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(name: str) -> Callable[[Scenario], Scenario]:
-    """Add a function to those that are played."""
-
-    def add(function: Scenario) -> Scenario:
-        SCENARIOS[name] = function
-        return function
-
-    return add
+scenarios = Scenarios(partial(ServiceStage, append_only=True))
+scenario = scenarios.scenario
 
 
 @pytest.fixture(scope="module")
 def played(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[str]]]:
-    """The scenarios that this run was asked for, begun side by side."""
-    asked = {item.callspec.params["name"] for item in request.session.items if _is_one(item)}
-    folder = tmp_path_factory.mktemp("executions")
-    pool = ThreadPoolExecutor(len(SCENARIOS))
-    yield {
-        name: pool.submit(_play, name, folder / str(n))
-        for n, name in enumerate(SCENARIOS)
-        if name in asked
-    }
-    pool.shutdown()
-
-
-def _is_one(item: pytest.Item) -> TypeGuard[pytest.Function]:
-    return isinstance(item, pytest.Function) and item.originalname == "test_it_ends_exactly_once"
-
-
-def _play(name: str, folder: Path) -> str:
-    folder.mkdir()
-    with ServiceStage(folder, append_only=True) as stage:
-        return SCENARIOS[name](stage)
+    with scenarios.playing(request, tmp_path_factory.mktemp("executions")) as futures:
+        yield futures
 
 
 @pytest.mark.xdist_group("faults")
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", scenarios.named)
 def test_it_ends_exactly_once(
     name: str, played: dict[str, Future[str]], record_property: Callable[[str, object], None]
 ) -> None:

@@ -13,9 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeGuard
+from typing import Literal
 
 import pytest
 import redis
@@ -31,6 +32,7 @@ from lambdaqueue.service import open_service
 from lambdaqueue.spec import Spec
 from lambdaqueue.upkeep import Upkeep
 from tests.faults.proxy import Hold, Proxy
+from tests.faults.side_by_side import Scenarios
 from tests.operator import SECRET
 from tests.waiting import until
 from tests.workers.hook import Delivery
@@ -50,50 +52,20 @@ AT_ONCE = 3.0
 LONGEST = 600_000
 """ms for an attempt that is to last until the test lets it end."""
 
-Scenario = Callable[[Stage], str]
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(name: str) -> Callable[[Scenario], Scenario]:
-    """Add a function to the matrix."""
-
-    def add(function: Scenario) -> Scenario:
-        SCENARIOS[name] = function
-        return function
-
-    return add
+scenarios = Scenarios(partial(Stage, append_only=True))
+scenario = scenarios.scenario
 
 
 @pytest.fixture(scope="module")
 def played(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[str]]]:
-    """The scenarios that this run was asked for, begun side by side."""
-    asked = {item.callspec.params["name"] for item in request.session.items if _is_one(item)}
-    folder = tmp_path_factory.mktemp("faults")
-    pool = ThreadPoolExecutor(len(SCENARIOS))
-    yield {
-        name: pool.submit(_play, name, folder / str(n))
-        for n, name in enumerate(SCENARIOS)
-        if name in asked
-    }
-    pool.shutdown()
-
-
-def _is_one(item: pytest.Item) -> TypeGuard[pytest.Function]:
-    return (
-        isinstance(item, pytest.Function) and item.originalname == "test_nothing_is_lost_or_stuck"
-    )
-
-
-def _play(name: str, folder: Path) -> str:
-    folder.mkdir()
-    with Stage(folder, append_only=True) as stage:
-        return SCENARIOS[name](stage)
+    with scenarios.playing(request, tmp_path_factory.mktemp("faults")) as futures:
+        yield futures
 
 
 @pytest.mark.xdist_group("faults")
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", scenarios.named)
 def test_nothing_is_lost_or_stuck(
     name: str, played: dict[str, Future[str]], record_property: Callable[[str, object], None]
 ) -> None:

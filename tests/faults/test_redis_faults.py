@@ -26,7 +26,10 @@ AWAY = 5.0
 LEASE = 30.0
 """Seconds that a lease lasts unless it is renewed."""
 
-scenarios = Scenarios()
+BESIDE = 4
+"""Plants at work at the same time: more would only slow each other down."""
+
+scenarios = Scenarios(partial(Plant, append_only=True), beside=BESIDE)
 
 
 @pytest.fixture(scope="module")

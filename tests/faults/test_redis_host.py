@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from tests.faults.plant import Plant
-from tests.faults.redis_host import Clock, Disk, with_clock, with_disk
+from tests.faults.redis_host import Clock, Disk, Host, with_clock, with_disk
 from tests.faults.running import Running
 from tests.faults.side_by_side import Scenarios, pushing
 from tests.waiting import until
@@ -23,7 +25,12 @@ BURST = 5
 LOOK = 1_500
 """ms of the lease clock in which the scheduler looks at least once for leases that ran out."""
 
-scenarios = Scenarios()
+scenarios = Scenarios(partial(Plant, append_only=True))
+
+
+def on(host: Host) -> Callable[[Path], Plant]:
+    """Return what makes plants whose Redis runs on a `host` of its own."""
+    return lambda folder: Plant(folder, append_only=True, program=host(folder))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,7 @@ def test_all_goes_on(
     record_property("fault", f"{name}: {played[name].result(110)}")
 
 
-@scenarios.scenario("F66 the disk is full: the append-only file can't be written", with_disk)
+@scenarios.scenario("F66 the disk is full: the append-only file can't be written", on(with_disk))
 def full_disk(plant: Plant) -> str:
     running, disk = Running(plant), Disk(plant.redis)
     out = running.push_running()
@@ -95,7 +102,9 @@ def _check_file(running: Running, items: list[str]) -> None:
         assert running.plant.item(running.client, item)["state"] == "COMPLETED", item
 
 
-@scenarios.scenario("F39 the clock of Redis' machine is set, an hour forward and back", with_clock)
+@scenarios.scenario(
+    "F39 the clock of Redis' machine is set, an hour forward and back", on(with_clock)
+)
 def clock_set(plant: Plant) -> str:
     running, clock = Running(plant), Clock(plant.folder)
     _limit(running, "limited")
