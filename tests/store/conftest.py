@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from tests.store.service_desk import ServiceDesk
 from tests.store.world import World
 
 
@@ -17,3 +18,12 @@ def world(redis_url: str) -> Iterator[World]:
         world = World(client)
         yield world
         world.close()
+
+
+@pytest.fixture
+def desk(world: World) -> ServiceDesk:
+    """A world with the service job reports/daily, whose scheduler has ticked."""
+    desk = ServiceDesk(world)
+    desk.put()
+    world.upkeep.tick()
+    return desk

@@ -18,18 +18,9 @@ from lambdaqueue.executions import ExecutionStore
 from lambdaqueue.job import Job, State
 from lambdaqueue.spec import Spec
 from tests.store.service_desk import FAIL, SUCCESS, TERMS, Called, ServiceDesk
-from tests.store.world import ENV, NOW, TARGET, World, at_once
+from tests.store.world import ENV, NOW, TARGET, at_once
 
 LONG = Terms(ttl=7_200_000, heartbeat=30_000)
-
-
-@pytest.fixture
-def desk(world: World) -> ServiceDesk:
-    """A world with the service job reports/daily, whose scheduler has ticked."""
-    desk = ServiceDesk(world)
-    desk.put()
-    world.upkeep.tick()
-    return desk
 
 
 class TestSilence:

@@ -17,19 +17,10 @@ from lambdaqueue.job import State
 from tests.store.desk import full
 from tests.store.service_desk import FAIL, QUEUE, SUCCESS, Called, ServiceDesk
 from tests.store.snapshot import Snapshot
-from tests.store.world import ACTOR, ENV, World, at_once
+from tests.store.world import ACTOR, ENV, at_once
 
 REF = keys.queue_ref(ENV, QUEUE)
 JOB = "reports/daily"
-
-
-@pytest.fixture
-def desk(world: World) -> ServiceDesk:
-    """A world with the service job reports/daily, whose scheduler has ticked."""
-    desk = ServiceDesk(world)
-    desk.put()
-    world.upkeep.tick()
-    return desk
 
 
 @pytest.fixture

@@ -15,19 +15,10 @@ from lambdaqueue.job import Job, State
 from lambdaqueue.service_job import ServiceJob
 from tests.store.desk import OTHER
 from tests.store.service_desk import FAIL, SUCCESS, ServiceDesk
-from tests.store.world import ENV, NOW, TARGET, World
+from tests.store.world import ENV, NOW, TARGET
 
 HOUR = 3_600_000
 LOCKED = "exclusive_lock: another execution of the job is unfinished"
-
-
-@pytest.fixture
-def desk(world: World) -> ServiceDesk:
-    """A world with the service job reports/daily, whose scheduler has ticked."""
-    desk = ServiceDesk(world)
-    desk.put()
-    world.upkeep.tick()
-    return desk
 
 
 def search(desk: ServiceDesk, **where: Any) -> Page[Job]:

@@ -18,17 +18,20 @@ from lambdaqueue.job import State
 from lambdaqueue.service import Service
 from lambdaqueue.spec import Spec
 from tests.store.service_desk import FAIL, QUEUE, SUCCESS, TERMS, Called, ServiceDesk
-from tests.store.world import ACTOR, ENV, NOW, TARGET, Hand, World, at_once
+from tests.store.world import ACTOR, ENV, NOW, TARGET, Hand, at_once
 
 MAIL = keys.queue_ref(ENV, "mail")
 
 
-@pytest.fixture
-def desk(world: World) -> ServiceDesk:
-    """A world with the service job reports/daily."""
-    desk = ServiceDesk(world)
-    desk.put()
-    return desk
+def call_from_stock(desk: ServiceDesk) -> tuple[Hand, Called, str]:
+    """Call the only execution as a stock worker does; return that, the call, and its RQ job."""
+    stock = Hand(desk.world, 1, rq_worker="")
+    entry = desk.world.client.lpop(keys.line)
+    assert isinstance(entry, bytes)
+    (claim,) = stock.look(1, [entry.decode()]).claims
+    token = CallbackToken.mint(claim.id)
+    assert at_once(stock.store.register(claim, token.digest)) == b""
+    return stock, Called(claim, token.text, b""), entry.decode()
 
 
 class TestStart:
@@ -143,15 +146,9 @@ class TestStart:
 
     def test_a_stock_worker_starts_one(self, desk: ServiceDesk) -> None:
         """RQ keeps that worker's books, so ours say nothing of the job."""
-        stock = Hand(desk.world, 1, rq_worker="")
         name = desk.run()
-        entry = desk.world.client.lpop(keys.line)
-        assert isinstance(entry, bytes)
-        (claim,) = stock.look(1, [entry.decode()]).claims
-        token = CallbackToken.mint(name)
-        assert at_once(stock.store.register(claim, token.digest)) == b""
-        called = Called(claim, token.text, b"")
-        assert stock.settle(claim, Kind.STARTED)
+        stock, called, _ = call_from_stock(desk)
+        assert stock.settle(called.claim, Kind.STARTED)
         desk.beat(called)
         desk.assert_sound()
         desk.finish(called)
@@ -159,18 +156,13 @@ class TestStart:
         assert desk.status(name) is ExecutionStatus.SUCCESS
 
     def test_a_stock_worker_is_overtaken(self, desk: ServiceDesk) -> None:
-        stock = Hand(desk.world, 1, rq_worker="")
-        name = desk.run()
-        entry = desk.world.client.lpop(keys.line)
-        assert isinstance(entry, bytes)
-        (claim,) = stock.look(1, [entry.decode()]).claims
-        token = CallbackToken.mint(name)
-        at_once(stock.store.register(claim, token.digest))
-        desk.finish(Called(claim, token.text, b""))
-        assert not stock.settle(claim, Kind.STARTED)
+        desk.run()
+        stock, called, entry = call_from_stock(desk)
+        desk.finish(called)
+        assert not stock.settle(called.claim, Kind.STARTED)
         assert stock.leave()
         # Its RQ job is RQ's to delete: nothing but that may be left.
-        assert list(desk.world.snapshot().rq_jobs) == [entry.decode()]
+        assert list(desk.world.snapshot().rq_jobs) == [entry]
 
 
 class TestTokens:

@@ -30,15 +30,6 @@ JOB = "reports/daily"
 LOCKED = "exclusive_lock: another execution of the job is unfinished"
 
 
-@pytest.fixture
-def desk(world: World) -> ServiceDesk:
-    """A world with the service job reports/daily, whose scheduler has ticked."""
-    desk = ServiceDesk(world)
-    desk.put()
-    world.upkeep.tick()
-    return desk
-
-
 def names(desk: ServiceDesk) -> list[str]:
     """The executions that are listed, the oldest first."""
     desk._follow()

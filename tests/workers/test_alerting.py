@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import redis
 
 from lambdaqueue.alerts import AlertStore
 from lambdaqueue.config import Settings
@@ -19,15 +17,6 @@ from workers.alerting import Alerting
 
 TARGET = "https://hooks.example.org/operator"
 SETTINGS = Settings(alert_target=TARGET)
-
-
-@pytest.fixture
-def world(redis_url: str) -> Iterator[World]:
-    """All stores on a Redis that was emptied for this test."""
-    with redis.Redis.from_url(redis_url) as client:
-        world = World(client)
-        yield world
-        world.close()
 
 
 def duty(world: World, **settings: Any) -> Alerting:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import redis
 
 from lambdaqueue import keys
 from lambdaqueue.job import State
@@ -23,15 +21,6 @@ from workers.firing import FULL_PAUSE, LOOK_AGAIN, MOST_AT_ONCE, MOST_JOBS, Firi
 from workers.waking import LONGEST_SLEEP
 
 M = 60_000
-
-
-@pytest.fixture
-def world(redis_url: str) -> Iterator[World]:
-    """All stores on an empty Redis."""
-    with redis.Redis.from_url(redis_url) as client:
-        world = World(client)
-        yield world
-        world.close()
 
 
 @pytest.fixture
