@@ -147,6 +147,7 @@ __all__ = [
     "awaiting",
     "backlog",
     "deadlines",
+    "due_schedules",
     "ended",
     "endpoint",
     "environment",
@@ -157,6 +158,7 @@ __all__ = [
     "held",
     "history",
     "idempotent",
+    "instance",
     "job",
     "last_success",
     "latest",
@@ -171,6 +173,11 @@ __all__ = [
     "request",
     "resting",
     "retried",
+    "schedule",
+    "schedule_keys",
+    "schedule_runs",
+    "schedules",
+    "seq",
     "session",
     "sign_in",
     "target",
@@ -184,6 +191,7 @@ __all__ = [
     "waiting",
     "worker",
     "workers",
+    "writable",
 ]
 
 LINE_NAME = "lambdaqueue"
@@ -201,9 +209,12 @@ due_schedules = "lq:due_schedules"
 deadlines = "lq:deadlines"
 alerts = "lq:alerts"
 workers = "lq:workers"
+seq = "lq:seq"
+instance = "lq:instance"
+writable = "lq:writable"
 
 GLOBAL: Sequence[str] = (
-    "lq:seq",
+    seq,
     "lq:wake",
     "lq:ready",
     "lq:in_line",

@@ -7,14 +7,12 @@ import time
 
 import redis
 
+from lambdaqueue import keys
 from lambdaqueue.commands import Readiness
 from lambdaqueue.connection import translated
 from lambdaqueue.errors import StorageUnavailable
 
-__all__ = ["INSTANCE", "check", "mark_instance"]
-
-INSTANCE = "lq:instance"
-"""Set at the first start. Where it's missing later, this is not the database that held our jobs."""
+__all__ = ["check", "mark_instance"]
 
 CLOCK_WARNING = 2.0
 CLOCK_FAILURE = 60.0
@@ -22,10 +20,13 @@ CLOCK_FAILURE = 60.0
 
 
 def mark_instance(client: redis.Redis) -> str:
-    """Return the database's mark; a new one gets its mark now."""
+    """Return the database's mark; a new one gets its mark now.
+
+    Where it's missing later, that is not the database that held our jobs.
+    """
     with translated():
-        client.set(INSTANCE, secrets.token_hex(8), nx=True)
-        return _text(client.get(INSTANCE))
+        client.set(keys.instance, secrets.token_hex(8), nx=True)
+        return _text(client.get(keys.instance))
 
 
 def check(client: redis.Redis, instance: str) -> Readiness:
@@ -55,10 +56,10 @@ def _ask(
         failures["eviction"] = f"maxmemory-policy is {policy}, it must be noeviction: jobs get lost"
     if client.info("persistence").get("aof_enabled") == 0:
         warnings["persistence"] = "appendonly is off: a crash of Redis loses jobs"
-    if _text(client.get(INSTANCE)) != instance:
+    if _text(client.get(keys.instance)) != instance:
         failures["instance"] = "this is not the database that was here at the start"
     # Last, because it's what fails when Redis is full or read-only.
-    client.set("lq:writable", 1, px=1_000)
+    client.set(keys.writable, 1, px=1_000)
 
 
 def _text(value: bytes | str | None) -> str:

@@ -111,23 +111,12 @@ class SurveyStore:
                 break
         return job_ids, entries
 
-    def _walk(
-        self, script: str, environment: str, first: str, asked: Sequence[str]
-    ) -> Iterator[Sequence[bytes]]:
-        """Yield what a script says of queues, from the one named `first` on."""
-        following = first.encode()
-        while True:
-            following, *rows = self._scripts.run(script, [], environment, following, CHUNK, *asked)
-            yield from rows
-            if not following:
-                return
-
     def server(self) -> Server:
         """Read what all environments share."""
         with translated():
             pipeline = self._client.pipeline(transaction=False)
             pipeline.zcard(keys.workers)
-            pipeline.hmget(keys.GLOBAL[0], "slots", "tick_ms")
+            pipeline.hmget(keys.seq, "slots", "tick_ms")
             pipeline.info("memory")
             pipeline.info("stats")
             workers, (slots, ticked), memory, stats = pipeline.execute()
@@ -148,18 +137,27 @@ class SurveyStore:
         Those of one environment are looked for among the next `MOST_RUNS` of all.
         """
         found: list[tuple[str, int]] = []
-        prefix = f"{environment}:"
+        prefix = f"{environment}:".encode()
         for start in range(0, MOST_RUNS, RUNS_CHUNK):
             with translated():
                 rows: Any = self._client.zrange(
                     keys.due_schedules, start, start + RUNS_CHUNK - 1, withscores=True
                 )
-            found += [
-                (ref.decode(), int(at)) for ref, at in rows if ref.startswith(prefix.encode())
-            ]
+            found += [(ref.decode(), int(at)) for ref, at in rows if ref.startswith(prefix)]
             if len(rows) < RUNS_CHUNK or len(found) >= most:
                 break
         return self._schedules(found[:most])
+
+    def _walk(
+        self, script: str, environment: str, first: str, asked: Sequence[str]
+    ) -> Iterator[Sequence[bytes]]:
+        """Yield what a script says of queues, from the one named `first` on."""
+        following = first.encode()
+        while True:
+            following, *rows = self._scripts.run(script, [], environment, following, CHUNK, *asked)
+            yield from rows
+            if not following:
+                return
 
     def _schedules(self, found: Sequence[tuple[str, int]]) -> list[Coming]:
         refs = [ref for ref, _ in found]
