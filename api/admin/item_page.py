@@ -10,6 +10,7 @@ from flask import render_template
 from api.admin import session, texts
 from api.admin.timeline import timeline
 from api.admin.views import duration
+from lambdaqueue.account import Role
 from lambdaqueue.job import Job, State
 from lambdaqueue.retry import RetryPolicy
 from lambdaqueue.spec import FollowUp
@@ -49,7 +50,7 @@ def is_text(payload: bytes, limit: int = texts.MOST_SHOWN) -> bool:
 
 def _allowed(job: Job) -> frozenset[str]:
     """Return what the visitor can do with a job."""
-    if not session.allows("admin"):
+    if not session.allows(Role.ADMIN):
         return frozenset()
     if job.entry is not None:
         again = job.state is not State.COMPLETED and job.spec.service is None
@@ -62,7 +63,7 @@ def _allowed(job: Job) -> frozenset[str]:
 
 def _headers(job: Job) -> list[tuple[str, str]]:
     # As with the API: they may hold what whoever reads must not know.
-    shown = session.allows("admin")
+    shown = session.allows(Role.ADMIN)
     return [
         (name, value if shown else WITHHELD) for name, value in sorted(job.spec.headers.items())
     ]

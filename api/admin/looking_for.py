@@ -49,16 +49,16 @@ def read_cursor(query: Schema) -> str | None:
     return None if given is None else str(field_loaded(query, "cursor", given))
 
 
-def _read(name: str) -> str | None:
-    given = request.args.get(name, "").strip()
-    return str(field_loaded(QUERY, name, given)) if given else None
-
-
 def in_utc(instant: str) -> str:
     """Return an instant with a zone: one without, as people write it, is meant in UTC."""
     given = instant.strip().replace(" ", "T")
     zoned = given.isdigit() or ZONED.search(given)
     return given if zoned else f"{given}T00:00Z" if DAY.fullmatch(given) else f"{given}Z"
+
+
+def _read(name: str) -> str | None:
+    given = request.args.get(name, "").strip()
+    return str(field_loaded(QUERY, name, given)) if given else None
 
 
 def _instant(name: str) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from api.admin import forms
 from lambdaqueue.errors import InvalidRequest
@@ -19,8 +19,8 @@ __all__ = ["BY_NAME", "GROUPS", "RETRY", "Field", "Group", "as_json", "beside_fi
 WHOLE = re.compile(r"-?[0-9]{1,15}")
 DECIMAL = re.compile(r"-?[0-9]{1,9}\.[0-9]{1,9}")
 
-Kind = str
-"""text, number, numbers (separated by commas), check, or choice."""
+Kind = Literal["text", "number", "numbers", "check", "choice"]
+"""What a field takes; numbers are separated by commas."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ def _chosen() -> frozenset[str]:
 
 def _tokens() -> Any:
     """Return a page of the tokens for those who may see them."""
-    if not session.allows("admin"):
+    if not session.allows(Role.ADMIN):
         return None
     # Of the page alone: what a form has made is lost to who asked if the answer to it is a refusal.
     cursor = read_cursor(TOKENS) if request.method == "GET" else None

@@ -32,8 +32,8 @@ local function name(ref)
   redis.call('SADD', keys.NAMED, ref)
 end
 
-local function name_busiest()
-  local all, wanted = redis.call('ZCARD', keys.BUSIEST), {}
+local function name_busiest(all)
+  local wanted = {}
   for _, ref in ipairs(redis.call('ZREVRANGE', keys.BUSIEST, 0, most - 1)) do wanted[ref] = true end
   local told = redis.call('HEXISTS', keys.OTHERS, 'since') == 1
   for _, ref in ipairs(redis.call('SMEMBERS', keys.NAMED)) do
@@ -49,7 +49,6 @@ local function name_busiest()
   redis.call('DEL', keys.FRESH)
   for ref in pairs(wanted) do name(ref) end
   if all > most then redis.call('HSETNX', keys.OTHERS, 'since', all) end
-  return all
 end
 
 local function name_of(env)
@@ -66,7 +65,8 @@ local function read(ref)
   return row
 end
 
-local all = name_busiest()
+local all = redis.call('ZCARD', keys.BUSIEST)
+name_busiest(all)
 local of_others = redis.call('HGETALL', keys.OTHERS)
 if redis.call('HEXISTS', keys.OTHERS, 'since') == 0 then of_others = {} end
 local answer = { redis.call('HGETALL', 'lq:totals'), of_others,
