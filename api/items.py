@@ -9,11 +9,12 @@ from api.answers import answer, read_query
 from api.bodies import content_type, read_body, read_object
 from api.current import environment, service, waiters
 from api.idempotency import read_idempotency
-from api.pushes import HEADERS, read_batch, read_change, read_push
+from api.pushes import read_batch, read_change, read_push
 from api.schemas import ItemQuery, ItemsQuery
 from lambdaqueue.commands import Change
 from lambdaqueue.identity import Scope
 from lambdaqueue.job import Place
+from lambdaqueue.reading.option_headers import PUSH_HEADERS
 from lambdaqueue.rendering import render
 from lambdaqueue.rendering.paths import check_queue_name
 
@@ -33,7 +34,7 @@ def push(queue: str) -> Response:
     payload = read_body(_max_payload())
     order = read_push(media_type, payload)
     idempotency = read_idempotency(payload)
-    with HEADERS.named():
+    with PUSH_HEADERS.named():
         pushed = service().push(environment(), queue, order, idempotency)
     status = 201 if pushed.place is Place.CREATED else 200
     return answer(render.item(pushed.job), status, replayed=pushed.replayed)

@@ -14,18 +14,17 @@ from typing import Any, NamedTuple
 from flask import request
 
 from api.current import Parts, parts
-from api.option_headers import OptionHeaders, Written, given_headers
+from api.option_headers import given_headers, readable
 from api.schemas import BatchSchema, ChangeSchema, ItemSchema, field_loaded, loaded
 from lambdaqueue import strict_json
 from lambdaqueue.commands import Change, Push
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.execution import DEFAULT_HEARTBEAT, Terms
 from lambdaqueue.media_types import is_json
+from lambdaqueue.reading.option_headers import PUSH_HEADERS
 from lambdaqueue.spec import DEFAULT_CONTENT_TYPE, Spec
 
 __all__ = [
-    "DELIVERY_HEADERS",
-    "HEADERS",
     "SPEC_FIELDS",
     "read_batch",
     "read_change",
@@ -39,33 +38,6 @@ ITEM = ItemSchema()
 BATCH = BatchSchema()
 CHANGE = ChangeSchema()
 
-DELIVERY_HEADERS: Mapping[str, tuple[str, Written]] = {
-    "HTTP_X_LQ_TARGET": ("target", "text"),
-    "HTTP_X_LQ_METHOD": ("method", "text"),
-    "HTTP_X_LQ_KEY": ("key", "text"),
-    "HTTP_X_LQ_HEADERS": ("headers", "json"),
-    "HTTP_X_LQ_RETRY": ("retry", "json"),
-    "HTTP_X_LQ_TIMEOUT": ("timeout", "number"),
-    "HTTP_X_LQ_MAX_AGE": ("maxAge", "number"),
-    "HTTP_X_LQ_PRIORITY": ("priority", "number"),
-    "HTTP_X_LQ_EVENT_TYPE": ("eventType", "text"),
-    "HTTP_X_LQ_FLOW_KEY": ("flowKey", "text"),
-    "HTTP_X_LQ_ASYNC": ("async", "number"),
-    "HTTP_X_LQ_HEARTBEAT": ("heartbeat", "number"),
-    "HTTP_X_LQ_ON_SUCCESS": ("onSuccess", "none or json"),
-    "HTTP_X_LQ_ON_FAILURE": ("onFailure", "none or json"),
-}
-"""What a push has in common with everything else that says what to deliver and how."""
-
-HEADERS = OptionHeaders(
-    {
-        **DELIVERY_HEADERS,
-        "HTTP_X_LQ_DELAY": ("delay", "number"),
-        "HTTP_X_LQ_ON": ("on", "text"),
-        "HTTP_X_LQ_IF_EXISTS": ("ifExists", "text"),
-    },
-    "a push",
-)
 OWN_HEADERS = frozenset({"HTTP_X_LQ_KEY", "HTTP_X_LQ_DELAY", "HTTP_X_LQ_ON"})
 TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -275,15 +247,15 @@ def _shared_options(app: Parts, given: tuple[tuple[str, str], ...]) -> Options:
 
     `app` is the one that is asked: the fields' rules depend on what its operator allows.
     """
-    values = HEADERS.values(given)
-    with HEADERS.named():
+    values = PUSH_HEADERS.values(readable(given, PUSH_HEADERS.fields))
+    with PUSH_HEADERS.named():
         return _options(values)
 
 
 def _own_options(given: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return the options in headers that every push has of its own."""
-    with HEADERS.named():
-        values = HEADERS.values(given)
+    values = PUSH_HEADERS.values(readable(given, PUSH_HEADERS.fields))
+    with PUSH_HEADERS.named():
         own = {field: field_loaded(ITEM, field, value) for field, value in values.items()}
         _check_times(own)
     return own

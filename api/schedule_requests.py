@@ -5,35 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from api.option_headers import OptionHeaders, given_headers
-from api.pushes import DELIVERY_HEADERS, SPEC_FIELDS, read_payload, read_terms
+from api.option_headers import given_headers, readable
+from api.pushes import SPEC_FIELDS, read_payload, read_terms
 from api.schemas import ScheduleChangeSchema, ScheduleSchema, loaded
 from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.reading.option_headers import SCHEDULE_HEADERS
 from lambdaqueue.schedule import Recurrence
 from lambdaqueue.scheduling import ScheduleChange, Wanted
 from lambdaqueue.spec import Spec
 from lambdaqueue.timetable import Timetable
 
-__all__ = ["HEADERS", "WantedSchedule", "read_change", "read_headers", "read_json"]
+__all__ = ["WantedSchedule", "read_change", "read_headers", "read_json"]
 
 SCHEDULE = ScheduleSchema()
 CHANGE = ScheduleChangeSchema()
-
-HEADERS = OptionHeaders(
-    {
-        **DELIVERY_HEADERS,
-        "HTTP_X_LQ_QUEUE": ("queue", "text"),
-        "HTTP_X_LQ_SCHEDULE": ("schedule", "text"),
-        "HTTP_X_LQ_TZ": ("timezone", "text"),
-        "HTTP_X_LQ_STARTS_AT": ("startsAt", "text"),
-        "HTTP_X_LQ_ENDS_AT": ("endsAt", "text"),
-        "HTTP_X_LQ_MAX_RUNS": ("maxRuns", "number"),
-        "HTTP_X_LQ_JITTER": ("jitter", "number"),
-        "HTTP_X_LQ_MISFIRE": ("misfire", "text"),
-        "HTTP_X_LQ_OVERLAP": ("overlap", "text"),
-    },
-    "a schedule",
-)
 
 RECURRENCE_FIELDS: Mapping[str, str] = {
     "schedule": "expression",
@@ -57,8 +42,8 @@ def read_headers(content_type: str, payload: bytes) -> WantedSchedule:
         UnreadableRequest: a header is not UTF-8.
         InvalidRequest: a header is unknown, missing or breaks a rule; paths name the header.
     """
-    values = HEADERS.values(given_headers())
-    with HEADERS.named():
+    values = SCHEDULE_HEADERS.values(readable(given_headers(), SCHEDULE_HEADERS.fields))
+    with SCHEDULE_HEADERS.named():
         return _wanted(
             {
                 **loaded(SCHEDULE, values),

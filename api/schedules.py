@@ -9,10 +9,11 @@ from api.answers import answer, read_query
 from api.bodies import content_type, read_body, read_object
 from api.current import environment, scheduling, service
 from api.idempotency import Reply, once, read_idempotency
-from api.schedule_requests import HEADERS, WantedSchedule, read_change, read_headers, read_json
+from api.schedule_requests import WantedSchedule, read_change, read_headers, read_json
 from api.schemas import PreviewQuery, RunsQuery, SchedulesQuery
 from lambdaqueue.errors import InvalidRequest, NotFound
 from lambdaqueue.identity import Scope
+from lambdaqueue.reading.option_headers import SCHEDULE_HEADERS
 from lambdaqueue.rendering import render, schedule_render
 from lambdaqueue.schedule import Schedule
 from lambdaqueue.scheduling import minted_at
@@ -40,7 +41,7 @@ def create() -> Response:
         return _set_from_json(None)
     payload = read_body(_max_payload())
     asked, idempotency = read_headers(media_type, payload), read_idempotency(payload)
-    with HEADERS.named():
+    with SCHEDULE_HEADERS.named():
         return once(idempotency, lambda own_id: _set(asked, own_id))
 
 

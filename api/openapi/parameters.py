@@ -10,8 +10,9 @@ from marshmallow import Schema as Declared
 from api import pushes, schedule_requests
 from api.openapi.derive import PLAIN_TEXT, property_of
 from api.openapi.vocabulary import Schema, ref, text
-from api.option_headers import OptionHeaders
 from lambdaqueue.ids import JOB_ID
+from lambdaqueue.reading import option_headers
+from lambdaqueue.reading.option_headers import OptionHeaders
 
 __all__ = [
     "IDEMPOTENCY_KEY",
@@ -89,11 +90,10 @@ def _option_headers(headers: OptionHeaders, declared: Declared) -> tuple[Paramet
     known = {field.data_key or name: field for name, field in declared.load_fields.items()}
     of = type(declared).__name__
     found = []
-    for wsgi_name, (name, written) in headers.fields.items():
+    for header, (name, written) in headers.fields.items():
         schema = dict(property_of(of, name, known[name], in_json=False))
-        shown = wsgi_name.removeprefix("HTTP_").replace("_", "-").lower()
         as_json = written in ("json", "none or json")
-        found.append(_parameter("header", shown, schema, as_json=as_json))
+        found.append(_parameter("header", header, schema, as_json=as_json))
     return tuple(found)
 
 
@@ -111,8 +111,8 @@ def _parameter(
     return found
 
 
-PUSH_HEADERS = _option_headers(pushes.HEADERS, pushes.ITEM)
-SCHEDULE_HEADERS = _option_headers(schedule_requests.HEADERS, schedule_requests.SCHEDULE)
+PUSH_HEADERS = _option_headers(option_headers.PUSH_HEADERS, pushes.ITEM)
+SCHEDULE_HEADERS = _option_headers(option_headers.SCHEDULE_HEADERS, schedule_requests.SCHEDULE)
 
 IDEMPOTENCY_KEY = _parameter(
     "header",

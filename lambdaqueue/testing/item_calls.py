@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from lambdaqueue.commands import Page
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.job import Job, Place, State
+from lambdaqueue.reading.option_headers import PUSH_HEADERS
 from lambdaqueue.rendering import render
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import ITEM_QUERY, ITEMS_QUERY
-from lambdaqueue.testing.orders import PUSH_HEADERS
 from lambdaqueue.testing.problems import NotInMemory, answer
 from lambdaqueue.testing.records import Record
 from lambdaqueue.testing.routing import Route

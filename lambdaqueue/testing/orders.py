@@ -13,14 +13,13 @@ from lambdaqueue.commands import Change, Push
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.execution import DEFAULT_HEARTBEAT, Terms
 from lambdaqueue.media_types import is_json
+from lambdaqueue.reading.option_headers import PUSH_HEADERS
 from lambdaqueue.spec import DEFAULT_CONTENT_TYPE, Spec
-from lambdaqueue.testing.calls import MAX_PAYLOAD, Call, OptionHeaders, Written
+from lambdaqueue.testing.calls import MAX_PAYLOAD, Call
 from lambdaqueue.testing.fields import Fields
 from lambdaqueue.testing.rules import Field, loaded, refused, rows
 
 __all__ = [
-    "DELIVERY_HEADERS",
-    "PUSH_HEADERS",
     "SPEC_FIELDS",
     "Orders",
     "check_size",
@@ -28,33 +27,6 @@ __all__ = [
     "read_payload",
     "read_terms",
 ]
-
-DELIVERY_HEADERS: Mapping[str, tuple[str, Written]] = {
-    "target": ("target", "text"),
-    "method": ("method", "text"),
-    "key": ("key", "text"),
-    "headers": ("headers", "json"),
-    "retry": ("retry", "json"),
-    "timeout": ("timeout", "number"),
-    "max-age": ("maxAge", "number"),
-    "priority": ("priority", "number"),
-    "event-type": ("eventType", "text"),
-    "flow-key": ("flowKey", "text"),
-    "async": ("async", "number"),
-    "heartbeat": ("heartbeat", "number"),
-    "on-success": ("onSuccess", "none or json"),
-    "on-failure": ("onFailure", "none or json"),
-}
-
-PUSH_HEADERS = OptionHeaders(
-    {
-        **DELIVERY_HEADERS,
-        "delay": ("delay", "number"),
-        "on": ("on", "text"),
-        "if-exists": ("ifExists", "text"),
-    },
-    "a push",
-)
 
 SPEC_FIELDS = frozenset(
     {
@@ -95,7 +67,7 @@ class Orders:
     def push(self, call: Call) -> Push:
         """Return the push that the headers and the body ask for; paths name the header."""
         content_type, payload = call.content_type(), call.payload()
-        values = PUSH_HEADERS.values(call)
+        values = PUSH_HEADERS.values(call.options())
         with PUSH_HEADERS.named():
             spec, rest = self._options(values)
         trace = call.headers.get("traceparent", "")

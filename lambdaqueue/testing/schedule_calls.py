@@ -7,11 +7,12 @@ from typing import Any
 
 from lambdaqueue.commands import Page
 from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.reading.option_headers import SCHEDULE_HEADERS
 from lambdaqueue.rendering import render, schedule_render
 from lambdaqueue.schedule import Recurrence, Schedule
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.spec import Spec
-from lambdaqueue.testing.calls import Call, OptionHeaders
+from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import (
     PREVIEW_QUERY,
     RUNS_QUERY,
@@ -19,7 +20,7 @@ from lambdaqueue.testing.fields import (
     SCHEDULE_CHANGE,
     SCHEDULES_QUERY,
 )
-from lambdaqueue.testing.orders import DELIVERY_HEADERS, SPEC_FIELDS, read_payload, read_terms
+from lambdaqueue.testing.orders import SPEC_FIELDS, read_payload, read_terms
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.routing import Route
 from lambdaqueue.testing.rules import loaded
@@ -31,22 +32,6 @@ __all__ = ["ScheduleCalls"]
 
 AS_JSON = "application/vnd.lambdaqueue.schedule+json"
 """The type of a body that is the schedule itself; any other is the payload's own."""
-
-HEADERS = OptionHeaders(
-    {
-        **DELIVERY_HEADERS,
-        "queue": ("queue", "text"),
-        "schedule": ("schedule", "text"),
-        "tz": ("timezone", "text"),
-        "starts-at": ("startsAt", "text"),
-        "ends-at": ("endsAt", "text"),
-        "max-runs": ("maxRuns", "number"),
-        "jitter": ("jitter", "number"),
-        "misfire": ("misfire", "text"),
-        "overlap": ("overlap", "text"),
-    },
-    "a schedule",
-)
 
 RECURRENCE_FIELDS: Mapping[str, str] = {
     "schedule": "expression",
@@ -83,8 +68,8 @@ class ScheduleCalls:
         media_type = call.content_type()
         if media_type.partition(";")[0].strip().lower() == AS_JSON:
             return self._set_from_json(call, None)
-        values, payload = HEADERS.values(call), call.payload()
-        with HEADERS.named():
+        values, payload = SCHEDULE_HEADERS.values(call.options()), call.payload()
+        with SCHEDULE_HEADERS.named():
             given = loaded(SCHEDULE, values)
             wanted = _wanted({**given, "payload": payload, "content_type": media_type})
             return self._world.once(call, lambda: self._set(given.get("key"), wanted))

@@ -61,6 +61,7 @@ LAYERS = {
             "lambdaqueue.proofs",
             "lambdaqueue.queue_settings",
             "lambdaqueue.rate",
+            "lambdaqueue.reading",
             "lambdaqueue.rendering",
             "lambdaqueue.retry",
             "lambdaqueue.schedule",
