@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError
+from marshmallow import RAISE, Schema, ValidationError, fields
 
 from lambdaqueue.errors import InvalidRequest, Issue
+from lambdaqueue.reading.rules import REQUIRED, UNKNOWN, Rule
 
-__all__ = ["Strict", "field_loaded", "loaded"]
+__all__ = ["Checked", "Strict", "field_loaded", "loaded"]
 
 
 class Strict(Schema):
@@ -19,8 +20,22 @@ class Strict(Schema):
         unknown = RAISE
 
     error_messages = {  # noqa: RUF012 - as marshmallow declares it
-        "unknown": "unknown_field: is no field here",
+        "unknown": f"{UNKNOWN.code}: {UNKNOWN.message}",
     }
+
+
+class Checked(fields.Field[Any]):
+    """A field for which a rule of the core holds."""
+
+    def __init__(self, rule: Rule, **kwargs: Any) -> None:
+        super().__init__(error_messages={"required": [REQUIRED], "null": [rule.null]}, **kwargs)
+        self.rule = rule
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        try:
+            return self.rule(value)
+        except InvalidRequest as error:
+            raise ValidationError(list(error.issues)) from error
 
 
 def loaded(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:

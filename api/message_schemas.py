@@ -4,69 +4,52 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.rules import Instant, Rule, Target, Text, Whole
+from api.loading import Checked
+from api.rules import INSTANT, TARGET
 from api.schemas import Strict
 from lambdaqueue import strict_json
-from lambdaqueue.commands import MAX_DELAY
-from lambdaqueue.errors import InvalidRequest, Issue
-from lambdaqueue.messages import ATTEMPTS
+from lambdaqueue.errors import InvalidRequest
+from lambdaqueue.reading import fields
 from lambdaqueue.timers import DEFAULT_EVERY
 
 __all__ = ["MessageSchema", "PeriodicSchema", "TimerIdSchema", "TimerSchema", "compact"]
 
 
-class Anything(Rule):
-    """Any JSON value, null too."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
-
-    def checked(self, value: Any) -> Any:
-        return value
-
-
-class Url(Target):
-    """A target under another name."""
-
-    def _below(self, issue: Issue) -> Issue:
-        return Issue((), issue.code, issue.message)
-
-
 class MessageSchema(Strict):
     """A direct message."""
 
-    payload = Anything(required=True)
-    url = Url(required=True)
-    event_type = Text(0, 128, data_key="eventType", load_default=None)
-    attempt = Whole(1, ATTEMPTS, load_default=1)
+    payload = Checked(fields.ANYTHING, required=True, allow_none=True)
+    url = Checked(TARGET, required=True)
+    event_type = Checked(fields.EVENT_TYPE, data_key="eventType", load_default=None)
+    attempt = Checked(fields.ATTEMPT, load_default=1)
 
 
 class TimerIdSchema(Strict):
     """The id in the path of a timer."""
 
-    id = Text(1, 255)
+    id = Checked(fields.KEY)
 
 
 class _AnyTimerSchema(Strict):
     """What timers of both kinds have."""
 
-    data = Anything(data_key="timerCallbackData")
-    shard = Text(1, 255, data_key="shardId")
-    target = Target()
+    data = Checked(fields.ANYTHING, allow_none=True, data_key="timerCallbackData")
+    shard = Checked(fields.SHARD, data_key="shardId")
+    target = Checked(TARGET)
 
 
 class PeriodicSchema(_AnyTimerSchema):
     """A timer that runs again and again; the core reads `every`."""
 
-    minute = Whole(0, 59, data_key="minuteOfHour", load_default=None)
-    every = Text(1, 32, load_default=DEFAULT_EVERY)
+    minute = Checked(fields.MINUTE_OF_HOUR, data_key="minuteOfHour", load_default=None)
+    every = Checked(fields.EVERY, load_default=DEFAULT_EVERY)
 
 
 class TimerSchema(_AnyTimerSchema):
     """A timer that runs once, at a time or after one."""
 
-    at = Instant(load_default=None)
-    delay = Whole(0, MAX_DELAY, load_default=None)
+    at = Checked(INSTANT, load_default=None)
+    delay = Checked(fields.DELAY, load_default=None)
 
 
 def compact(value: Any, field: str, limit: int) -> bytes:

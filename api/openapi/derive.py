@@ -1,6 +1,6 @@
 """From the schemas that read requests to the document's: what is checked is what is written.
 
-Each type of field has one function here. A type without one, and a field that `MEANINGS` doesn't
+Each type of rule has one function here. A type without one, and a field that `MEANINGS` doesn't
 explain, is an error when the document is made, which a test does.
 """
 
@@ -12,9 +12,9 @@ from typing import Any
 from marshmallow import Schema as Declared
 from marshmallow import fields, missing
 
-from api import named_rules, rules, service_schemas
-from api.follow_up_rules import Follow, OwnFollow
-from api.message_schemas import Anything
+from api import rules as api_rules
+from api import service_schemas
+from api.loading import Checked
 from api.openapi.meanings import meaning
 from api.openapi.vocabulary import (
     ANYTHING,
@@ -32,6 +32,7 @@ from api.openapi.vocabulary import (
 )
 from lambdaqueue.identity import Scope
 from lambdaqueue.ids import JOB_ID
+from lambdaqueue.reading import named_rules, rules, service_rules
 from lambdaqueue.targets import MAX_BYTES
 
 __all__ = ["PLAIN_TEXT", "derived", "property_of"]
@@ -80,9 +81,10 @@ def property_of(of: str, name: str, field: fields.Field[Any], *, in_json: bool =
 
     What isn't `in_json`, but in a query or a header, is never null.
     """
-    read_by_core = type(field) in (rules.Parsed, rules.Plain)
+    assert isinstance(field, Checked)
+    read_by_core = type(field.rule) in (rules.Parsed, rules.Named, rules.Plain)
     known = READ_BY_CORE.get(f"{of}.{name}", READ_BY_CORE.get(name))
-    schema = ref(known) if read_by_core and known else _schema(field)
+    schema = ref(known) if read_by_core and known else _schema(field.rule)
     if field.allow_none and schema and in_json:
         schema = nullable(schema)
     default = field.load_default
@@ -91,133 +93,132 @@ def property_of(of: str, name: str, field: fields.Field[Any], *, in_json: bool =
 
 
 @singledispatch
-def _schema(field: fields.Field[Any]) -> Schema:
-    raise TypeError(f"say here how {type(field).__name__} is written")
+def _schema(rule: rules.Rule) -> Schema:
+    raise TypeError(f"say here how {type(rule).__name__} is written")
 
 
 @_schema.register
-def _(field: rules.Whole) -> Schema:
-    return whole(field.low, field.high)
+def _(rule: rules.Whole) -> Schema:
+    return whole(rule.low, rule.high)
 
 
 @_schema.register
-def _(field: rules.Text) -> Schema:
-    return text(minLength=field.low, maxLength=field.high, pattern=PLAIN_TEXT)
+def _(rule: rules.Text) -> Schema:
+    return text(minLength=rule.low, maxLength=rule.high, pattern=PLAIN_TEXT)
 
 
 @_schema.register
-def _(field: named_rules.ScheduleKey) -> Schema:
+def _(rule: named_rules.ScheduleKey) -> Schema:
     return ref("ScheduleKey")
 
 
 @_schema.register
-def _(field: named_rules.QueueName) -> Schema:
+def _(rule: named_rules.QueueName) -> Schema:
     return ref("QueueName")
 
 
 @_schema.register
-def _(field: rules.Plain) -> Schema:
+def _(rule: rules.Plain) -> Schema:
     return text()
 
 
 @_schema.register
-def _(field: rules.Cursor) -> Schema:
-    return text(pattern=f"^(?:{field.pattern.pattern})$".replace(r"\Z", "$"))
+def _(rule: rules.Cursor) -> Schema:
+    return text(pattern=f"^(?:{rule.pattern.pattern})$".replace(r"\Z", "$"))
 
 
 @_schema.register
-def _(field: rules.Choice) -> Schema:
-    return choice(field.words)
+def _(rule: rules.Choice) -> Schema:
+    return choice(rule.words)
 
 
 @_schema.register
-def _(field: rules.Flag) -> Schema:
+def _(rule: rules.Flag) -> Schema:
     return flag()
 
 
 @_schema.register
-def _(field: rules.ContentType) -> Schema:
+def _(rule: rules.ContentType) -> Schema:
     return text(minLength=3, maxLength=255, pattern=MEDIA_TYPE)
 
 
 @_schema.register
-def _(field: rules.Target) -> Schema:
+def _(rule: rules.Target) -> Schema:
     return text(format="uri", maxLength=MAX_BYTES)
 
 
 @_schema.register
-def _(field: rules.Scopes) -> Schema:
+def _(rule: api_rules.Scopes) -> Schema:
     return listed(choice(Scope), minItems=1, uniqueItems=True)
 
 
 @_schema.register
-def _(field: rules.Time) -> Schema:
+def _(rule: rules.Time) -> Schema:
     return instant()
 
 
 @_schema.register
-def _(field: rules.Moment) -> Schema:
+def _(rule: rules.Moment) -> Schema:
     return either(instant(), text(pattern="^[0-9]{1,18}$"))
 
 
 @_schema.register
-def _(field: rules.Rows) -> Schema:
-    return listed(ref("BatchItem"), minItems=1, maxItems=rules.MAX_ROWS)
+def _(rule: rules.Rows) -> Schema:
+    return listed(ref("BatchItem"), minItems=1, maxItems=rule.most)
 
 
-@_schema.register(fields.Raw)
-@_schema.register(Anything)
-@_schema.register(service_schemas.Value)
-def _(field: fields.Field[Any]) -> Schema:
+@_schema.register(rules.Anything)
+@_schema.register(service_rules.Value)
+def _(rule: rules.Rule) -> Schema:
     return ANYTHING
 
 
 @_schema.register
-def _(field: service_schemas.Reason) -> Schema:
+def _(rule: service_rules.Reason) -> Schema:
     return either({"type": "string"}, {"type": "object"})
 
 
 @_schema.register
-def _(field: service_schemas.Always) -> Schema:
+def _(rule: rules.Always) -> Schema:
     return {"type": "boolean", "const": True}
 
 
 @_schema.register
-def _(field: service_schemas.Expression) -> Schema:
+def _(rule: service_rules.Expression) -> Schema:
     return ref("ServiceExpression")
 
 
 @_schema.register
-def _(field: service_schemas.Percentage) -> Schema:
+def _(rule: service_rules.Percentage) -> Schema:
     return number(0, 100)
 
 
 @_schema.register
-def _(field: service_schemas.Summary) -> Schema:
-    return text(maxLength=service_schemas.MAX_SUMMARY, pattern=LINES)
+def _(rule: service_rules.Summary) -> Schema:
+    return text(maxLength=service_rules.MAX_SUMMARY, pattern=LINES)
 
 
 @_schema.register
-def _(field: service_schemas.Names) -> Schema:
+def _(rule: service_schemas.Names) -> Schema:
     names = listed(NAMES, minItems=1, maxItems=service_schemas.MAX_NAMES)
     return either(NAMES, names)
 
 
 @_schema.register
-def _(field: service_schemas.Guids) -> Schema:
+def _(rule: service_schemas.Guids) -> Schema:
     return either(text(), listed(text(), minItems=1, maxItems=service_schemas.MAX_NAMES))
 
 
 @_schema.register
-def _(field: service_schemas.More) -> Schema:
+def _(rule: service_rules.More) -> Schema:
     return text(pattern=f"^{JOB_ID.pattern}$")
 
 
 @_schema.register
-def _(field: Follow) -> Schema:
+def _(rule: named_rules.Follow) -> Schema:
     return ref("FollowUp")
 
 
 @_schema.register
-def _(field: OwnFollow) -> Schema:
+def _(rule: named_rules.OwnFollow) -> Schema:
     return either(ref("FollowUp"), {"const": "none"})

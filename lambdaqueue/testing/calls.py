@@ -13,8 +13,8 @@ from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.media_types import MEDIA_TYPE, is_json
 from lambdaqueue.reading.option_headers import OURS
 from lambdaqueue.sdk.transport import Request
+from lambdaqueue.testing.loading import Schema, loaded
 from lambdaqueue.testing.problems import Refused
-from lambdaqueue.testing.rules import Schema, loaded
 
 __all__ = ["MAX_BATCH", "MAX_PAYLOAD", "Call"]
 

@@ -6,24 +6,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lambdaqueue import ids, strict_json
-from lambdaqueue.commands import MAX_DELAY, Execution
+from lambdaqueue.commands import Execution
 from lambdaqueue.errors import Conflict, InvalidRequest, Issue, NotFound, UnreadableRequest
 from lambdaqueue.execution import Final
 from lambdaqueue.job import Job
 from lambdaqueue.rendering import service_render
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.testing.calls import Call
+from lambdaqueue.testing.fields import CALLBACK
+from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.problems import Refused, answer
 from lambdaqueue.testing.records import ENVIRONMENT
 from lambdaqueue.testing.routing import Route
-from lambdaqueue.testing.rules import REQUIRED, Field, Schema, choice, loaded, refused, text, whole
 from lambdaqueue.testing.world import World
 
 __all__ = ["ExecutionCalls"]
 
 MAX_BODY = 262_144
-MAX_SUMMARY = 4_096
-MAX_VALUE = 65_536
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "processing": frozenset({"progress", "extend_seconds"}),
@@ -31,47 +30,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "fail": frozenset({"summary", "error", "correlation_id"}),
 }
 """What may be said beside each status."""
-
-
-def _percentage(value: Any) -> float:
-    rule = "must be a number from 0 to 100"
-    if type(value) not in (int, float):
-        raise refused("not_number", rule)
-    if not 0 <= value <= 100:
-        raise refused("out_of_range", rule)
-    return float(value) if type(value) is float else int(value)
-
-
-def _summary(value: Any) -> str:
-    if type(value) is not str:
-        raise refused("not_text", "must be text")
-    if len(value.encode()) > MAX_SUMMARY:
-        raise refused("too_large", f"must have at most {MAX_SUMMARY} bytes")
-    text(0, MAX_SUMMARY)(value.replace("\n", "").replace("\r", ""))
-    return value
-
-
-def _value(value: Any) -> Any:
-    if len(strict_json.dumps(value)) > MAX_VALUE:
-        raise refused("too_large", f"must have at most {MAX_VALUE} bytes as JSON")
-    return value
-
-
-def _reason(value: Any) -> Any:
-    if type(value) not in (str, dict):
-        raise refused("not_text_or_object", "must be text or an object")
-    return _value(value)
-
-
-CALLBACK: Schema = {
-    "status": Field("status", choice("processing", "success", "fail"), default=REQUIRED),
-    "progress": Field("progress", _percentage, nullable=True),
-    "extend_seconds": Field("extend", whole(1, MAX_DELAY // 1_000), nullable=True),
-    "summary": Field("summary", _summary, nullable=True),
-    "state": Field("state", _value, nullable=True),
-    "error": Field("error", _reason, nullable=True),
-    "correlation_id": Field("correlation_id", text(0, 255), nullable=True),
-}
 
 
 class ExecutionCalls:

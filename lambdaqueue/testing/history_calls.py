@@ -15,10 +15,10 @@ from lambdaqueue.rendering import render
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.testing.calls import MAX_PAYLOAD, Call
 from lambdaqueue.testing.fields import EXPORT_QUERY, HISTORY_QUERY, REPLAY, REPLAYS
+from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.queues import position
 from lambdaqueue.testing.routing import Route
-from lambdaqueue.testing.rules import loaded
 from lambdaqueue.testing.world import World
 
 __all__ = ["HistoryCalls"]

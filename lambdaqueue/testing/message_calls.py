@@ -11,10 +11,10 @@ from lambdaqueue.sdk.transport import Response
 from lambdaqueue.spec import Message
 from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import MESSAGE
+from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.orders import compact
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.routing import Route
-from lambdaqueue.testing.rules import loaded
 from lambdaqueue.testing.world import World
 
 __all__ = ["MessageCalls"]

@@ -14,10 +14,11 @@ from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.execution import DEFAULT_HEARTBEAT, Terms
 from lambdaqueue.media_types import is_json
 from lambdaqueue.reading.option_headers import PUSH_HEADERS
+from lambdaqueue.reading.rules import refused
 from lambdaqueue.spec import DEFAULT_CONTENT_TYPE, Spec
 from lambdaqueue.testing.calls import MAX_PAYLOAD, Call
-from lambdaqueue.testing.fields import Fields
-from lambdaqueue.testing.rules import Field, loaded, refused, rows
+from lambdaqueue.testing.fields import BATCH, Fields
+from lambdaqueue.testing.loading import loaded
 
 __all__ = [
     "SPEC_FIELDS",
@@ -55,8 +56,6 @@ OWN = ("key", "delay", "on")
 
 MAX_ISSUES = 100
 
-BATCH = {"items": Field("items", rows)}
-
 
 class Orders:
     """Reads pushes and changes; `now` returns Unix ms."""
@@ -77,8 +76,6 @@ class Orders:
     def batch(self, call: Call) -> list[Push]:
         """Return the pushes of a batch, in order; paths begin with `items`."""
         body = call.object()
-        if "items" not in body:
-            raise InvalidRequest.of("items", "required", "is required")
         pushes: list[Push] = []
         issues: list[Issue] = []
         keys: set[str] = set()

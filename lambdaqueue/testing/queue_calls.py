@@ -15,10 +15,10 @@ from lambdaqueue.rendering.paths import check_queue_name
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.testing.calls import MAX_PAYLOAD, Call
 from lambdaqueue.testing.fields import LIST_QUERY, PURGE, QUEUE_SETTINGS
+from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.queues import QueueState, shown
 from lambdaqueue.testing.routing import Route
-from lambdaqueue.testing.rules import loaded
 from lambdaqueue.testing.world import World
 
 __all__ = ["QueueCalls"]

@@ -20,10 +20,10 @@ from lambdaqueue.testing.fields import (
     SCHEDULE_CHANGE,
     SCHEDULES_QUERY,
 )
+from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.orders import SPEC_FIELDS, read_payload, read_terms
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.routing import Route
-from lambdaqueue.testing.rules import loaded
 from lambdaqueue.testing.schedules import Wanted
 from lambdaqueue.testing.world import World
 from lambdaqueue.timetable import Timetable

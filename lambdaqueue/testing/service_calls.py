@@ -10,65 +10,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lambdaqueue.commands import MAX_DELAY, Page
+from lambdaqueue.commands import Page
 from lambdaqueue.errors import Conflict, NotFound
-from lambdaqueue.execution import DEFAULT_HEARTBEAT
-from lambdaqueue.instants import LAST_INSTANT
 from lambdaqueue.job import Job
 from lambdaqueue.rendering import service_render
 from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
 from lambdaqueue.sdk.transport import Response
-from lambdaqueue.service_job import LEAST_TTL, ServiceJob, check_schedule, queue_of
+from lambdaqueue.service_job import LEAST_TTL, ServiceJob, queue_of
 from lambdaqueue.testing.calls import Call
-from lambdaqueue.testing.fields import RETRY, TARGET
+from lambdaqueue.testing.fields import EXECUTIONS_QUERY, SERVICE_JOB
+from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.orders import check_size
 from lambdaqueue.testing.problems import NotInMemory, answer
 from lambdaqueue.testing.records import ENVIRONMENT
 from lambdaqueue.testing.routing import Route
-from lambdaqueue.testing.rules import (
-    REQUIRED,
-    Field,
-    Schema,
-    choice,
-    digits,
-    flag,
-    loaded,
-    plain,
-    text,
-    true,
-    whole,
-)
 from lambdaqueue.testing.world import World
 
 __all__ = ["ServiceCalls"]
 
 MOST_LISTED = 100
 """Executions on one page."""
-
-EXECUTIONS_QUERY: Schema = {
-    "since": Field("since", digits(0, LAST_INSTANT), default=0),
-    "more": Field("more", text(14, 29), default=None),
-}
-
-
-def _expression(value: Any) -> str:
-    return check_schedule(value if type(value) is str else "")
-
-
-SERVICE_JOB: Schema = {
-    "async": Field("is_async", true, default=REQUIRED),
-    "enabled": Field("enabled", flag, default=True),
-    "exclusive": Field("exclusive", flag, default=False),
-    "invocation_target": Field("target", TARGET, default=REQUIRED),
-    "invocation_type": Field("invocation_type", choice("http"), default="http"),
-    "schedule": Field("schedule", _expression, default=REQUIRED),
-    "ttl_seconds": Field("ttl", whole(0, MAX_DELAY // 1_000), default=REQUIRED),
-    "payload": Field("payload", plain, nullable=True, default=None),
-    "heartbeat_interval_seconds": Field(
-        "heartbeat", whole(5, 3_600), default=DEFAULT_HEARTBEAT // 1_000
-    ),
-    "retry": Field("retry", RETRY, nullable=True, default=None),
-}
 
 
 class ServiceCalls:
@@ -127,17 +88,16 @@ class ServiceCalls:
 
     def executions(self, call: Call, service: str, job: str | None = None) -> Response:
         query = call.asked(EXECUTIONS_QUERY)
+        since, more = query.get("since", 0), query.get("more")
         found = [
             each
             for each in sorted(self._world.jobs.everything(), key=lambda each: each.id)
             if _is_run_of(each, service, job)
-            and each.created_at >= query["since"]
-            and each.id > (query["more"] or "")
+            and each.created_at >= since
+            and each.id > (more or "")
         ]
         more = found[MOST_LISTED - 1].id if len(found) > MOST_LISTED else None
-        return answer(
-            service_render.executions(Page(tuple(found[:MOST_LISTED]), more), query["since"])
-        )
+        return answer(service_render.executions(Page(tuple(found[:MOST_LISTED]), more), since))
 
     def run(self, call: Call, service: str, job: str) -> Response:
         return self._world.once(call, lambda: self._start(self._enabled(service, job)))

@@ -13,11 +13,11 @@ from lambdaqueue.schedule import Recurrence, Schedule
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.spec import Spec
 from lambdaqueue.testing.calls import Call
-from lambdaqueue.testing.fields import PERIODIC, Fields
+from lambdaqueue.testing.fields import PERIODIC, TIMER_ID, Fields
+from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.orders import compact
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.routing import Route
-from lambdaqueue.testing.rules import Field, loaded, text
 from lambdaqueue.testing.schedules import Schedules
 from lambdaqueue.testing.world import World
 from lambdaqueue.timetable import parse_interval
@@ -26,8 +26,6 @@ __all__ = ["TimerCalls"]
 
 QUEUE = "periodic"
 HOUR, MINUTE = 3_600_000, 60_000
-
-ID = {"id": Field("id", text(1, 255))}
 
 
 class TimerCalls:
@@ -49,7 +47,7 @@ class TimerCalls:
             yield Route("DELETE", path, _Drop(timers))
 
     def set_periodic(self, call: Call, key: str) -> Response:
-        loaded(ID, {"id": key})
+        loaded(TIMER_ID, {"id": key})
         wanted = loaded(PERIODIC, call.optional_object())
         spec = _spec(wanted, {"id": key, "type": "hourlyPeriodic"})
         every, minute, now = wanted["every"], wanted["minute"], self._world.now()
@@ -63,7 +61,7 @@ class TimerCalls:
         return _begin(self._world.periodic, key, recurrence, (spec, notes))
 
     def set_once(self, call: Call, key: str) -> Response:
-        loaded(ID, {"id": key})
+        loaded(TIMER_ID, {"id": key})
         wanted = loaded(self._timer.timer, call.object())
         at, delay, now = wanted["at"], wanted["delay"], self._world.now()
         if at is None and delay is None:

@@ -97,6 +97,9 @@ PUSHES: dict[str, dict[str, str]] = {
     "follow-ups are no JSON": {"on-success": "nothing", "on-failure": "{"},
     "follow-ups are no objects": {"on-success": "null", "on-failure": '"none"'},
     "follow-ups lack all": {"on-success": "{}", "on-failure": "[]"},
+    "follow-ups within follow-ups": {
+        "on-failure": json.dumps({**FOLLOW_UP, "onFailure": FOLLOW_UP})
+    },
     "follow-ups elsewhere": {"on-failure": '{"queue": "a/items", "target": "ftp://x", "x": 1}'},
     "unknown header": {"colour": "red", "size": "1"},
     "several": {"priority": "x", "timeout": "1", "delay": "y"},
@@ -253,6 +256,19 @@ def test_tokens(compare: Callable[..., None]) -> None:
             say("GET", "/queues", authorization=given)
 
     compare(scenario)
+
+
+NULLS: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", "/queues/mail/purge", {"state": None}),
+    ("POST", "/messages", {"payload": 1, "url": TARGET, "eventType": None, "attempt": None}),
+    ("PUT", "/timers/a", {"target": TARGET, "at": None, "delay": 60_000}),
+    ("PUT", "/periodic/a", {"target": TARGET, "minuteOfHour": None, "every": None}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), NULLS, ids=[each[1] for each in NULLS])
+def test_nulls(compare: Callable[..., None], method: str, path: str, body: dict[str, Any]) -> None:
+    compare(lambda say: say(method, path, body))
 
 
 WRONG_SCHEDULES: dict[str, dict[str, Any]] = {
