@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from api.loading import Checked
 from api.rules import INSTANT, TARGET
 from api.schemas import Strict
-from lambdaqueue import strict_json
-from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.reading import fields
 from lambdaqueue.timers import DEFAULT_EVERY
 
-__all__ = ["MessageSchema", "PeriodicSchema", "TimerIdSchema", "TimerSchema", "compact"]
+__all__ = ["MessageSchema", "PeriodicSchema", "TimerIdSchema", "TimerSchema"]
 
 
 class MessageSchema(Strict):
@@ -50,15 +46,3 @@ class TimerSchema(_AnyTimerSchema):
 
     at = Checked(INSTANT, load_default=None)
     delay = Checked(fields.DELAY, load_default=None)
-
-
-def compact(value: Any, field: str, limit: int) -> bytes:
-    """Return `value` as compact JSON.
-
-    Raises:
-        InvalidRequest: for `field`: it has more than `limit` bytes.
-    """
-    payload = strict_json.dumps(value)
-    if len(payload) > limit:
-        raise InvalidRequest.of(field, "too_large", f"must have at most {limit} bytes")
-    return payload

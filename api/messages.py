@@ -11,13 +11,14 @@ from api.answers import answer
 from api.bodies import read_object
 from api.current import environment, parts, service
 from api.idempotency import read_idempotency
-from api.message_schemas import MessageSchema, compact
+from api.message_schemas import MessageSchema
 from api.pushes import read_traceparent
 from api.schemas import loaded
 from lambdaqueue import strict_json
 from lambdaqueue.commands import Push
 from lambdaqueue.identity import Scope
 from lambdaqueue.messages import QUEUE, message_spec
+from lambdaqueue.reading.orders import compact
 from lambdaqueue.spec import Message
 
 __all__ = ["blueprint"]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from api.option_headers import given_headers, readable
-from api.pushes import SPEC_FIELDS, read_payload, read_terms
 from api.schemas import ScheduleChangeSchema, ScheduleSchema, loaded
 from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.reading.option_headers import SCHEDULE_HEADERS
+from lambdaqueue.reading.orders import SPEC_FIELDS, read_payload, read_terms
 from lambdaqueue.schedule import Recurrence
 from lambdaqueue.scheduling import ScheduleChange, Wanted
 from lambdaqueue.spec import Spec

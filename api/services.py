@@ -12,8 +12,8 @@ from api.idempotency import Reply, once, read_idempotency
 from api.schemas import loaded
 from api.service_schemas import ServiceJobSchema
 from api.service_searches import read_job_search
-from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.identity import Scope
+from lambdaqueue.reading.orders import check_size
 from lambdaqueue.rendering import service_render
 from lambdaqueue.rendering.service_paths import check_names
 from lambdaqueue.service_job import LEAST_TTL, ServiceJob
@@ -93,9 +93,8 @@ def try_out(service: str, job: str) -> Response:
 def _wanted(service: str, job: str) -> ServiceJob:
     """Return the definition in the body; raises as `loaded`."""
     values = loaded(SERVICE_JOB, read_object(current_app.config["MAX_BATCH"]).value)
-    payload, limit = values["payload"], current_app.config["MAX_PAYLOAD"]
-    if payload is not None and len(payload.encode()) > limit:
-        raise InvalidRequest.of("payload", "too_large", f"must have at most {limit} bytes")
+    payload = values["payload"] or None
+    check_size((payload or "").encode(), current_app.config["MAX_PAYLOAD"])
     return ServiceJob(
         service=service,
         job=job,
@@ -105,6 +104,6 @@ def _wanted(service: str, job: str) -> ServiceJob:
         heartbeat=values["heartbeat"],
         enabled=values["enabled"],
         exclusive=values["exclusive"],
-        payload=payload or None,
+        payload=payload,
         retry=values["retry"],
     )

@@ -10,11 +10,12 @@ from api.access import needs
 from api.answers import answer
 from api.bodies import JsonBody, read_object, read_optional_object
 from api.current import environment, timers
-from api.message_schemas import PeriodicSchema, TimerIdSchema, TimerSchema, compact
+from api.message_schemas import PeriodicSchema, TimerIdSchema, TimerSchema
 from api.schemas import loaded
 from lambdaqueue import strict_json
 from lambdaqueue.errors import InvalidRequest, NotFound
 from lambdaqueue.identity import Scope
+from lambdaqueue.reading.orders import compact
 from lambdaqueue.timers import Timer, TimerSpec
 
 __all__ = ["blueprint"]

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from lambdaqueue.addresses import AddressRules
 from lambdaqueue.errors import ConfigurationError, InvalidRequest
 from lambdaqueue.identity import TOKEN
+from lambdaqueue.reading.orders import MAX_BATCH, MAX_PAYLOAD
 from lambdaqueue.signing import Secret
 from lambdaqueue.targets import TargetRules
 
@@ -100,8 +101,8 @@ class Settings:
     dns_servers: tuple[str, ...] = ()
     ca_bundle: str = ""
     header_name: str = "LambdaQueue"
-    max_payload: int = 256 * KIB
-    max_batch: int = 8 * KIB * KIB
+    max_payload: int = MAX_PAYLOAD
+    max_batch: int = MAX_BATCH
     history_max: int = 2_000_000
     alert_target: str = field(default="", repr=False)
     alert_format: str = "json"

@@ -12,14 +12,12 @@ from lambdaqueue import strict_json
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.media_types import MEDIA_TYPE, is_json
 from lambdaqueue.reading.option_headers import OURS
+from lambdaqueue.reading.orders import MAX_BATCH, MAX_PAYLOAD, valid_traceparent
 from lambdaqueue.sdk.transport import Request
 from lambdaqueue.testing.loading import Schema, loaded
 from lambdaqueue.testing.problems import Refused
 
-__all__ = ["MAX_BATCH", "MAX_PAYLOAD", "Call"]
-
-MAX_PAYLOAD = 262_144
-MAX_BATCH = 8_388_608
+__all__ = ["Call"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,11 @@ class Call:
         meant += sorted(f"{name}:{text}" for name, text in self.options())
         head = strict_json.dumps([self.method, self.path, meant])
         return hashlib.sha256(head + b"\n" + self.body).hexdigest()
+
+    @property
+    def traceparent(self) -> str | None:
+        """The request's W3C trace context, None where there is no valid one."""
+        return valid_traceparent(self.headers.get("traceparent", ""))
 
     def options(self) -> Iterator[tuple[str, str]]:
         """Yield the headers that are ours."""

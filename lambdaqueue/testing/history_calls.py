@@ -11,9 +11,10 @@ from lambdaqueue.commands import MAX_DELAY, HistoryFilter, Page, Push, Replayed
 from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
 from lambdaqueue.job import Job, State
 from lambdaqueue.rate import Rate
+from lambdaqueue.reading.orders import MAX_PAYLOAD
 from lambdaqueue.rendering import render
 from lambdaqueue.sdk.transport import Response
-from lambdaqueue.testing.calls import MAX_PAYLOAD, Call
+from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import EXPORT_QUERY, HISTORY_QUERY, REPLAY, REPLAYS
 from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.problems import answer

@@ -12,7 +12,7 @@ from typing import Any
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.reading.rules import REQUIRED, UNKNOWN, Rule
 
-__all__ = ["ABSENT", "MISSING", "Field", "Schema", "loaded"]
+__all__ = ["ABSENT", "MISSING", "Field", "Schema", "field_loaded", "loaded"]
 
 ABSENT = object()
 MISSING = object()
@@ -66,3 +66,11 @@ def loaded(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:
     if issues:
         raise InvalidRequest(issues)
     return values
+
+
+def field_loaded(schema: Schema, name: str, value: Any) -> Any:
+    """Return the one field `name` (as in JSON) of `schema`; raises as `loaded`."""
+    try:
+        return schema[name].read(value)
+    except InvalidRequest as error:
+        raise InvalidRequest([issue.at(name) for issue in error.issues]) from error

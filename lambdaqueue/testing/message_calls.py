@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lambdaqueue import strict_json
 from lambdaqueue.commands import Push
 from lambdaqueue.messages import QUEUE, message_spec
+from lambdaqueue.reading.orders import MAX_PAYLOAD, compact
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.spec import Message
 from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import MESSAGE
 from lambdaqueue.testing.loading import loaded
-from lambdaqueue.testing.orders import compact
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.routing import Route
 from lambdaqueue.testing.world import World
@@ -35,9 +36,10 @@ class MessageCalls:
 
     def send(self, call: Call) -> Response:
         wanted = loaded(MESSAGE, call.object())
-        payload = compact(wanted["payload"], "payload")
+        payload = compact(wanted["payload"], "payload", MAX_PAYLOAD)
         message = Message(HEADER_NAME, wanted["attempt"])
         spec = message_spec(payload, wanted["url"], wanted["event_type"], message)
+        spec = replace(spec, traceparent=call.traceparent)
 
         def carry_out() -> Response:
             pushed = self._world.push(QUEUE, [Push(spec)])[0]

@@ -10,10 +10,11 @@ from lambdaqueue.commands import Page, Purged, QueueInfo
 from lambdaqueue.errors import Conflict, InvalidRequest
 from lambdaqueue.job import State
 from lambdaqueue.queue_settings import QueueSettings
+from lambdaqueue.reading.orders import MAX_PAYLOAD
 from lambdaqueue.rendering import queue_render, render
 from lambdaqueue.rendering.paths import check_queue_name
 from lambdaqueue.sdk.transport import Response
-from lambdaqueue.testing.calls import MAX_PAYLOAD, Call
+from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import LIST_QUERY, PURGE, QUEUE_SETTINGS
 from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.problems import answer

@@ -8,6 +8,7 @@ from typing import Any
 from lambdaqueue.commands import Page
 from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.reading.option_headers import SCHEDULE_HEADERS
+from lambdaqueue.reading.orders import MAX_PAYLOAD, SPEC_FIELDS, read_payload, read_terms
 from lambdaqueue.rendering import render, schedule_render
 from lambdaqueue.schedule import Recurrence, Schedule
 from lambdaqueue.sdk.transport import Response
@@ -21,7 +22,6 @@ from lambdaqueue.testing.fields import (
     SCHEDULES_QUERY,
 )
 from lambdaqueue.testing.loading import loaded
-from lambdaqueue.testing.orders import SPEC_FIELDS, read_payload, read_terms
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.routing import Route
 from lambdaqueue.testing.schedules import Wanted
@@ -96,7 +96,7 @@ class ScheduleCalls:
 
     def change(self, call: Call, known: Schedule) -> Response:
         values = loaded(SCHEDULE_CHANGE, call.object())
-        read_payload(values)
+        read_payload(values, MAX_PAYLOAD)
         read_terms(values)
         changes: dict[str, Any] = {"spec": _spec(values), "recurrence": _recurrence(values)}
         if "priority" in values:
@@ -144,7 +144,7 @@ class ScheduleCalls:
         values = loaded(SCHEDULE, body if key is None else {**body, "key": key})
         if "payload_encoding" in values:
             values.setdefault("content_type", "application/octet-stream")
-        read_payload(values)
+        read_payload(values, MAX_PAYLOAD)
         wanted = _wanted(values)
         return self._world.once(call, lambda: self._set(values.get("key"), wanted))
 

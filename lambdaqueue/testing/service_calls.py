@@ -13,6 +13,7 @@ from typing import Any
 from lambdaqueue.commands import Page
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.job import Job
+from lambdaqueue.reading.orders import MAX_PAYLOAD, check_size
 from lambdaqueue.rendering import service_render
 from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
 from lambdaqueue.sdk.transport import Response
@@ -20,7 +21,6 @@ from lambdaqueue.service_job import LEAST_TTL, ServiceJob, queue_of
 from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import EXECUTIONS_QUERY, SERVICE_JOB
 from lambdaqueue.testing.loading import loaded
-from lambdaqueue.testing.orders import check_size
 from lambdaqueue.testing.problems import NotInMemory, answer
 from lambdaqueue.testing.records import ENVIRONMENT
 from lambdaqueue.testing.routing import Route
@@ -57,7 +57,7 @@ class ServiceCalls:
 
     def put(self, call: Call, service: str, job: str) -> Response:
         values = loaded(SERVICE_JOB, call.object())
-        check_size((values["payload"] or "").encode(), "payload")
+        check_size((values["payload"] or "").encode(), MAX_PAYLOAD)
         wanted = ServiceJob(
             service=service,
             job=job,

@@ -9,13 +9,13 @@ from typing import Any
 
 from lambdaqueue import strict_json
 from lambdaqueue.errors import InvalidRequest, NotFound
+from lambdaqueue.reading.orders import MAX_PAYLOAD, compact
 from lambdaqueue.schedule import Recurrence, Schedule
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.spec import Spec
 from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import PERIODIC, TIMER_ID, Fields
 from lambdaqueue.testing.loading import loaded
-from lambdaqueue.testing.orders import compact
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.routing import Route
 from lambdaqueue.testing.schedules import Schedules
@@ -121,7 +121,7 @@ def _known(timers: Schedules, key: str) -> Schedule | None:
 
 
 def _spec(wanted: dict[str, Any], default: dict[str, str]) -> Spec:
-    data = compact(wanted.get("data", default), "timerCallbackData")
+    data = compact(wanted.get("data", default), "timerCallbackData", MAX_PAYLOAD)
     return Spec(data, target=wanted.get("target"))
 
 

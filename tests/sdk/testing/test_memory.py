@@ -19,8 +19,10 @@ from lambdaqueue.sdk.options import FollowUp, PushOptions
 from lambdaqueue.sdk.replay_guard import MemoryGuard
 from lambdaqueue.testing import EndlessWork, MemoryLambdaQueue, in_memory
 from tests.sdk.testing.application import START, App
+from tests.sdk.testing.sides import TARGET, InMemory, Say
 
 ELSEWHERE = "https://other.example.com/hook"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
@@ -64,6 +66,30 @@ def test_higher_priority_first(lq: MemoryLambdaQueue, app: App) -> None:
         app.queue.push(number, priority=priority)
     lq.run_due()
     assert [payload for payload, _ in app.seen] == [1, 2, 0]
+
+
+def test_every_push_carries_its_trace() -> None:
+    """Those of a batch and messages, too, as with a real server."""
+    memory, seen = InMemory(), list[str | None]()
+
+    def take(delivery: Delivery) -> Reply:
+        seen.append(
+            {name.lower(): value for name, value in delivery.headers.items()}["traceparent"]
+        )
+        return Reply(200)
+
+    memory.lq.answer(TARGET, take)
+    say = Say(memory)
+    say("POST", "/queues/mail/items", 1, x_lq_target=TARGET, traceparent=TRACE)
+    say(
+        "POST",
+        "/queues/mail/items/batch",
+        {"items": [{"payload": 1, "target": TARGET}]},
+        traceparent=TRACE,
+    )
+    say("POST", "/messages", {"payload": 1, "url": TARGET}, traceparent=TRACE)
+    memory.lq.run_due()
+    assert seen == [TRACE] * 3
 
 
 @pytest.mark.parametrize(
