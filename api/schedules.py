@@ -9,11 +9,12 @@ from api.answers import answer, read_query
 from api.bodies import content_type, read_body, read_object
 from api.current import environment, scheduling, service
 from api.idempotency import Reply, once, read_idempotency
-from api.schedule_requests import WantedSchedule, read_change, read_headers, read_json
+from api.schedule_requests import read_change, read_headers, read_json
 from api.schemas import PreviewQuery, RunsQuery, SchedulesQuery
 from lambdaqueue.errors import InvalidRequest, NotFound
 from lambdaqueue.identity import Scope
 from lambdaqueue.reading.option_headers import SCHEDULE_HEADERS
+from lambdaqueue.reading.schedule_orders import WantedSchedule, is_schedule
 from lambdaqueue.rendering import render, schedule_render
 from lambdaqueue.schedule import Schedule
 from lambdaqueue.scheduling import minted_at
@@ -22,9 +23,6 @@ from lambdaqueue.service import NO_TARGET
 __all__ = ["blueprint"]
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/api/v1/schedules")
-
-AS_JSON = "application/vnd.lambdaqueue.schedule+json"
-"""The type of a body that is the schedule itself; any other is the payload's own."""
 
 BY_KEY = "/byKey/<schedule_key:key>"
 
@@ -37,7 +35,7 @@ PREVIEW_QUERY = PreviewQuery()
 @needs(Scope.PUSH)
 def create() -> Response:
     media_type = content_type()
-    if media_type.partition(";")[0].strip().lower() == AS_JSON:
+    if is_schedule(media_type):
         return _set_from_json(None)
     payload = read_body(_max_payload())
     asked, idempotency = read_headers(media_type, payload), read_idempotency(payload)

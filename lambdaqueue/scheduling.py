@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from lambdaqueue.commands import Page
 from lambdaqueue.connection import Redis
@@ -14,13 +12,13 @@ from lambdaqueue.history import PAGE_BYTES, HistoryStore
 from lambdaqueue.identity import Actor
 from lambdaqueue.ids import ALPHABET, CLOCK, clock_part
 from lambdaqueue.job import Job
-from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
+from lambdaqueue.rescheduling import ScheduleChange, Wanted, changed, made, revised, toggled
+from lambdaqueue.schedule import Schedule
 from lambdaqueue.schedules import ScheduleChanged, ScheduleStore
-from lambdaqueue.spec import Spec
 from lambdaqueue.store import JobStore
 from lambdaqueue.timetable import Timetable
 
-__all__ = ["ScheduleChange", "Scheduling", "Wanted", "minted_at"]
+__all__ = ["Scheduling", "minted_at"]
 
 CHANCE = 7
 """Random characters of a schedule's id, behind its time."""
@@ -32,26 +30,6 @@ CHUNK = 100
 def minted_at(schedule_id: str) -> int:
     """Return the Unix ms at which `Scheduling.mint` made an id."""
     return int(schedule_id[:CLOCK], 36)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A schedule as somebody wants it."""
-
-    queue: str
-    spec: Spec
-    recurrence: Recurrence
-    priority: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleChange:
-    """A PATCH: fields of `Spec` and of `Recurrence` that are named change, the rest stays."""
-
-    spec: Mapping[str, Any] = field(default_factory=dict)
-    recurrence: Mapping[str, Any] = field(default_factory=dict)
-    queue: str | None = None
-    priority: int | None = None
 
 
 class Scheduling:
@@ -82,16 +60,16 @@ class Scheduling:
         Raises:
             InvalidRequest: it has no run in the future.
         """
-        own_id = schedule_id or self.mint()
+        own_id, clock = schedule_id or self.mint(), self._schedules.clock
         while True:
             if key is not None:
                 known = self._schedules.read_by_key(environment, key)
             else:
                 known = self._schedules.read(environment, schedule_id) if schedule_id else None
             schedule = (
-                self._revised(known, wanted)
+                revised(known, wanted, clock)
                 if known
-                else self._new(environment, own_id, key, wanted)
+                else made(wanted, clock(), id=own_id, environment=environment, key=key)
             )
             is_new = schedule.id == own_id
             if known == schedule:
@@ -111,14 +89,9 @@ class Scheduling:
         """
         while True:
             known = self.schedule(environment, schedule_id)
-            wanted = Wanted(
-                queue=change.queue or known.queue,
-                spec=replace(known.spec, **change.spec),
-                recurrence=replace(known.recurrence, **change.recurrence),
-                priority=known.priority if change.priority is None else change.priority,
-            )
+            schedule = revised(known, changed(known, change), self._schedules.clock)
             try:
-                self._schedules.put(self._revised(known, wanted), known.revision)
+                self._schedules.put(schedule, known.revision)
             except ScheduleChanged:
                 continue
             return self.schedule(environment, schedule_id)
@@ -217,48 +190,12 @@ class Scheduling:
             known = self.schedule(environment, schedule_id)
             if known.paused == paused:
                 return known
-            toggled = replace(known, paused=paused, next_run=None)
-            toggled = replace(toggled, next_run=_next_run(toggled, self._schedules.clock()))
+            schedule = toggled(known, self._schedules.clock(), paused=paused)
             try:
-                self._schedules.put(toggled, known.revision, action=action, by=by)
+                self._schedules.put(schedule, known.revision, action=action, by=by)
             except ScheduleChanged:
                 continue
             return self.schedule(environment, schedule_id)
-
-    def _new(self, environment: str, schedule_id: str, key: str | None, wanted: Wanted) -> Schedule:
-        now = self._schedules.clock()
-        anchor = wanted.recurrence.starts_at or now
-        return Schedule(
-            id=schedule_id,
-            environment=environment,
-            queue=wanted.queue,
-            spec=replace(wanted.spec, schedule_id=schedule_id, schedule_key=key),
-            recurrence=wanted.recurrence,
-            created=now,
-            anchor=anchor,
-            key=key,
-            priority=wanted.priority,
-            next_run=check_has_runs(wanted.recurrence, anchor, now),
-        )
-
-    def _revised(self, known: Schedule, wanted: Wanted) -> Schedule:
-        spec = replace(wanted.spec, schedule_id=known.id, schedule_key=known.key)
-        changed = replace(
-            known,
-            queue=wanted.queue,
-            spec=spec,
-            recurrence=wanted.recurrence,
-            priority=wanted.priority,
-        )
-        if wanted.recurrence == known.recurrence:
-            return changed
-        now = self._schedules.clock()
-        if wanted.recurrence.keeps_phase_of(known.recurrence):
-            return replace(changed, next_run=_next_run(changed, now))
-        anchor = wanted.recurrence.starts_at or now
-        check_has_runs(wanted.recurrence, anchor, now)
-        moved = replace(changed, anchor=anchor, next_run=None)
-        return replace(moved, next_run=_next_run(moved, now))
 
     def _run_of(self, schedule: Schedule, at: int) -> str | None:
         """Return the job that the schedule pushed for `at`."""
@@ -275,21 +212,6 @@ class Scheduling:
                 job = unfinished.get(job_id) or self._history.newest(environment, job_id)
                 if job is not None:
                     yield job, at
-
-
-def _next_run(schedule: Schedule, now: int) -> int | None:
-    """Return when a changed schedule runs next.
-
-    A run that is due already stays so. A later `endsAt` or more `maxRuns` may let one go on that
-    had ended.
-    """
-    recurrence, stands_at = schedule.recurrence, schedule.next_run
-    if recurrence.max_runs is not None and schedule.runs >= recurrence.max_runs:
-        return None
-    if stands_at is not None and stands_at <= now:
-        is_bounded = recurrence.ends_at is not None and stands_at > recurrence.ends_at
-        return None if is_bounded else stands_at
-    return first_run(recurrence, schedule.anchor, now)
 
 
 def _found(schedule: Schedule | None) -> Schedule:

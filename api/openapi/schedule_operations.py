@@ -9,9 +9,9 @@ from api.openapi.item_operations import ANY_PAYLOAD, ITEM, REPLAYED
 from api.openapi.operations import Answer, Body, Operation, answered, json_body
 from api.openapi.parameters import IDEMPOTENCY_KEY, SCHEDULE_HEADERS, query_of
 from api.openapi.vocabulary import ref
-from api.schedules import AS_JSON
 from api.schemas import PreviewQuery, RunsQuery, SchedulesQuery
 from lambdaqueue.identity import Scope
+from lambdaqueue.reading.schedule_orders import AS_JSON
 
 __all__ = ["SCHEDULE_OPERATIONS"]
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from lambdaqueue.commands import Page
-from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.reading.option_headers import SCHEDULE_HEADERS
-from lambdaqueue.reading.orders import MAX_PAYLOAD, SPEC_FIELDS, read_payload, read_terms
+from lambdaqueue.reading.orders import MAX_PAYLOAD
+from lambdaqueue.reading.schedule_orders import (
+    WantedSchedule,
+    is_schedule,
+    read_schedule,
+    read_schedule_change,
+    wanted_schedule,
+)
 from lambdaqueue.rendering import render, schedule_render
-from lambdaqueue.schedule import Recurrence, Schedule
+from lambdaqueue.schedule import Schedule
 from lambdaqueue.sdk.transport import Response
-from lambdaqueue.spec import Spec
 from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import (
     PREVIEW_QUERY,
@@ -24,20 +29,10 @@ from lambdaqueue.testing.fields import (
 from lambdaqueue.testing.loading import loaded
 from lambdaqueue.testing.problems import answer
 from lambdaqueue.testing.routing import Route
-from lambdaqueue.testing.schedules import Wanted
 from lambdaqueue.testing.world import World
 from lambdaqueue.timetable import Timetable
 
 __all__ = ["ScheduleCalls"]
-
-AS_JSON = "application/vnd.lambdaqueue.schedule+json"
-"""The type of a body that is the schedule itself; any other is the payload's own."""
-
-RECURRENCE_FIELDS: Mapping[str, str] = {
-    "schedule": "expression",
-    "timezone": "zone",
-    **{name: name for name in ("starts_at", "ends_at", "max_runs", "jitter", "misfire", "overlap")},
-}
 
 Shown = Callable[[Call, Schedule], Response]
 
@@ -66,13 +61,13 @@ class ScheduleCalls:
 
     def create(self, call: Call) -> Response:
         media_type = call.content_type()
-        if media_type.partition(";")[0].strip().lower() == AS_JSON:
+        if is_schedule(media_type):
             return self._set_from_json(call, None)
         values, payload = SCHEDULE_HEADERS.values(call.options()), call.payload()
         with SCHEDULE_HEADERS.named():
-            given = loaded(SCHEDULE, values)
-            wanted = _wanted({**given, "payload": payload, "content_type": media_type})
-            return self._world.once(call, lambda: self._set(given.get("key"), wanted))
+            given = {**loaded(SCHEDULE, values), "payload": payload, "content_type": media_type}
+            asked = wanted_schedule(given)
+            return self._world.once(call, lambda: self._set(asked))
 
     def put(self, call: Call, schedule_key: str) -> Response:
         return self._set_from_json(call, schedule_key)
@@ -95,13 +90,8 @@ class ScheduleCalls:
         return _answer(known)
 
     def change(self, call: Call, known: Schedule) -> Response:
-        values = loaded(SCHEDULE_CHANGE, call.object())
-        read_payload(values, MAX_PAYLOAD)
-        read_terms(values)
-        changes: dict[str, Any] = {"spec": _spec(values), "recurrence": _recurrence(values)}
-        if "priority" in values:
-            changes["priority"] = values["priority"]
-        return _answer(self._schedules.change(known.id, values.get("queue"), changes))
+        wanted = read_schedule_change(loaded(SCHEDULE_CHANGE, call.object()), MAX_PAYLOAD)
+        return _answer(self._schedules.change(known.id, wanted))
 
     def drop(self, call: Call, known: Schedule) -> Response:
         return _answer(self._schedules.drop(known.id))
@@ -137,37 +127,13 @@ class ScheduleCalls:
         return named
 
     def _set_from_json(self, call: Call, key: str | None) -> Response:
-        body = call.object()
-        if key is not None and body.get("key", key) != key:
-            rule = "must be the one in the path, or left out"
-            raise InvalidRequest.of("key", "mismatch", rule)
-        values = loaded(SCHEDULE, body if key is None else {**body, "key": key})
-        if "payload_encoding" in values:
-            values.setdefault("content_type", "application/octet-stream")
-        read_payload(values, MAX_PAYLOAD)
-        wanted = _wanted(values)
-        return self._world.once(call, lambda: self._set(values.get("key"), wanted))
+        asked = read_schedule(partial(loaded, SCHEDULE), call.object(), MAX_PAYLOAD, key)
+        return self._world.once(call, lambda: self._set(asked))
 
-    def _set(self, key: str | None, wanted: Wanted) -> Response:
-        made, is_new = self._schedules.set(key, wanted)
+    def _set(self, asked: WantedSchedule) -> Response:
+        made, is_new = self._schedules.set(asked.key, asked.wanted)
         return _answer(made, 201 if is_new else 200)
 
 
 def _answer(shown: Schedule, status: int = 200) -> Response:
     return answer(schedule_render.schedule(shown), status)
-
-
-def _wanted(values: dict[str, Any]) -> Wanted:
-    read_terms(values)
-    recurrence = Recurrence(**_recurrence(values))
-    Timetable.parse(recurrence.expression, recurrence.zone)
-    spec = Spec(**_spec(values))
-    return Wanted(values["queue"], spec, recurrence, values.get("priority", 0))
-
-
-def _spec(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in SPEC_FIELDS if name in values}
-
-
-def _recurrence(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {own: values[name] for name, own in RECURRENCE_FIELDS.items() if name in values}

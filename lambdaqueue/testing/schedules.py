@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.ids import clock_part
 from lambdaqueue.job import Job
-from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run, plan
+from lambdaqueue.rescheduling import ScheduleChange, Wanted, changed, made, revised, toggled
+from lambdaqueue.schedule import Recurrence, Schedule, plan
 from lambdaqueue.spec import Spec
 from lambdaqueue.testing.jobs import Jobs
 from lambdaqueue.testing.records import ENVIRONMENT, Version
 
-__all__ = ["Schedules", "Wanted"]
+__all__ = ["Schedules"]
 
 COUNTER = 7
 """Digits of a schedule's id behind its time; of a real one they are random."""
 
 NO_CHANCE = 0.0
 """Jitter is left out: a test knows when a job is due."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A schedule as somebody wants it."""
-
-    queue: str
-    spec: Spec
-    recurrence: Recurrence
-    priority: int = 0
 
 
 @dataclass(slots=True)
@@ -50,22 +40,18 @@ class Schedules:
         """
         self.jobs.check_target(wanted.queue, wanted.spec)
         known = None if key is None else self._with_key(key)
-        if known is None:
-            return self.keep(self._new(key, wanted)), True
-        return self.keep(self._revised(known, wanted)), False
+        if known is not None:
+            return self.keep(revised(known, wanted, self.jobs.now)), False
+        new = made(wanted, self.jobs.now(), id=self._mint(), environment=ENVIRONMENT, key=key)
+        return self.keep(new), True
 
-    def change(self, schedule_id: str, queue: str | None, changes: Mapping[str, Any]) -> Schedule:
-        """Change fields of `Spec` (`spec`), of `Recurrence` (`recurrence`) and `priority`."""
+    def change(self, schedule_id: str, change: ScheduleChange) -> Schedule:
+        """Change what is named; raises as `set`."""
         known = self.schedule(schedule_id)
-        wanted = Wanted(
-            queue=queue or known.queue,
-            spec=replace(known.spec, **changes["spec"]),
-            recurrence=replace(known.recurrence, **changes["recurrence"]),
-            priority=changes.get("priority", known.priority),
-        )
-        if queue is not None or "target" in changes["spec"]:
+        wanted = changed(known, change)
+        if change.queue is not None or "target" in change.spec:
             self.jobs.check_target(wanted.queue, wanted.spec)
-        return self.keep(self._revised(known, wanted))
+        return self.keep(revised(known, wanted, self.jobs.now))
 
     def schedule(self, schedule_id: str) -> Schedule:
         """Return a schedule; raises NotFound."""
@@ -85,8 +71,7 @@ class Schedules:
         known = self.schedule(schedule_id)
         if known.paused == paused:
             return known
-        toggled = replace(known, paused=paused, next_run=None)
-        return self.keep(replace(toggled, next_run=_next_run(toggled, self.jobs.now())))
+        return self.keep(toggled(known, self.jobs.now(), paused=paused))
 
     def run(self, schedule_id: str) -> Job:
         """Push one job now, beside the timetable.
@@ -135,9 +120,8 @@ class Schedules:
     def blank(self, key: str | None, queue: str, recurrence: Recurrence) -> Schedule:
         """Return a new schedule that has nothing to push yet."""
         now = self.jobs.now()
-        self._made += 1
         return Schedule(
-            id=clock_part(now) + clock_part(self._made)[-COUNTER:],
+            id=self._mint(),
             environment=ENVIRONMENT,
             queue=queue,
             spec=Spec(),
@@ -152,6 +136,10 @@ class Schedules:
         kept = replace(schedule, next_run=None) if schedule.paused else schedule
         self.known[schedule.id] = kept
         return kept
+
+    def _mint(self) -> str:
+        self._made += 1
+        return clock_part(self.jobs.now()) + clock_part(self._made)[-COUNTER:]
 
     def _push(self, schedule: Schedule, at: int, due: int) -> str:
         version = Version(1, schedule.spec, max(self.jobs.now(), due), schedule.priority)
@@ -169,47 +157,6 @@ class Schedules:
 
     def _with_key(self, key: str) -> Schedule | None:
         return next((each for each in self.known.values() if each.key == key), None)
-
-    def _new(self, key: str | None, wanted: Wanted) -> Schedule:
-        now = self.jobs.now()
-        anchor = wanted.recurrence.starts_at or now
-        next_run = check_has_runs(wanted.recurrence, anchor, now)
-        blank = self.blank(key, wanted.queue, wanted.recurrence)
-        return replace(
-            blank,
-            spec=replace(wanted.spec, schedule_id=blank.id, schedule_key=key),
-            anchor=anchor,
-            priority=wanted.priority,
-            next_run=next_run,
-        )
-
-    def _revised(self, known: Schedule, wanted: Wanted) -> Schedule:
-        changed = replace(
-            known,
-            queue=wanted.queue,
-            spec=replace(wanted.spec, schedule_id=known.id, schedule_key=known.key),
-            recurrence=wanted.recurrence,
-            priority=wanted.priority,
-        )
-        if wanted.recurrence == known.recurrence:
-            return changed
-        now = self.jobs.now()
-        if wanted.recurrence.keeps_phase_of(known.recurrence):
-            return replace(changed, next_run=_next_run(changed, now))
-        anchor = wanted.recurrence.starts_at or now
-        check_has_runs(wanted.recurrence, anchor, now)
-        moved = replace(changed, anchor=anchor, next_run=None)
-        return replace(moved, next_run=_next_run(moved, now))
-
-
-def _next_run(schedule: Schedule, now: int) -> int | None:
-    recurrence, stands_at = schedule.recurrence, schedule.next_run
-    if recurrence.max_runs is not None and schedule.runs >= recurrence.max_runs:
-        return None
-    if stands_at is not None and stands_at <= now:
-        is_bounded = recurrence.ends_at is not None and stands_at > recurrence.ends_at
-        return None if is_bounded else stands_at
-    return first_run(recurrence, schedule.anchor, now)
 
 
 def _found(schedule: Schedule | None) -> Schedule:

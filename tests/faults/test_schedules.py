@@ -21,9 +21,10 @@ from lambdaqueue.config import Settings
 from lambdaqueue.connection import connect
 from lambdaqueue.embedded import EmbeddedRedis
 from lambdaqueue.errors import StorageUnavailable
+from lambdaqueue.rescheduling import ScheduleChange, Wanted
 from lambdaqueue.schedule import Misfire, Recurrence, plan
 from lambdaqueue.schedules import ScheduleStore
-from lambdaqueue.scheduling import ScheduleChange, Scheduling, Wanted
+from lambdaqueue.scheduling import Scheduling
 from lambdaqueue.spec import Spec
 from tests.faults.proxy import Proxy
 from workers.firing import Firing

@@ -12,9 +12,10 @@ from lambdaqueue import keys
 from lambdaqueue.environments import EnvironmentStore
 from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
 from lambdaqueue.removal import remove_environment
+from lambdaqueue.rescheduling import ScheduleChange, Wanted
 from lambdaqueue.schedule import Recurrence
 from lambdaqueue.schedules import ScheduleStore
-from lambdaqueue.scheduling import ScheduleChange, Scheduling, Wanted
+from lambdaqueue.scheduling import Scheduling
 from lambdaqueue.spec import Spec
 from tests.store.desk import OTHER
 from tests.store.world import ENV, NOW, TARGET, World

@@ -9,9 +9,10 @@ import pytest
 
 from lambdaqueue import keys
 from lambdaqueue.job import State
+from lambdaqueue.rescheduling import Wanted
 from lambdaqueue.schedule import Recurrence
 from lambdaqueue.schedules import ScheduleStore
-from lambdaqueue.scheduling import Scheduling, Wanted
+from lambdaqueue.scheduling import Scheduling
 from lambdaqueue.spec import Spec
 from tests.store.desk import schedule
 from tests.store.world import ENV, NOW, World
