@@ -6,7 +6,7 @@ from api.loading import Checked
 from api.rules import INSTANT, TARGET
 from api.schemas import Strict
 from lambdaqueue.reading import fields
-from lambdaqueue.timers import DEFAULT_EVERY
+from lambdaqueue.timer import DEFAULT_EVERY
 
 __all__ = ["MessageSchema", "PeriodicSchema", "TimerIdSchema", "TimerSchema"]
 

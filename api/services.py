@@ -13,10 +13,10 @@ from api.schemas import loaded
 from api.service_schemas import ServiceJobSchema
 from api.service_searches import read_job_search
 from lambdaqueue.identity import Scope
-from lambdaqueue.reading.orders import check_size
+from lambdaqueue.reading.service_orders import read_service_job
 from lambdaqueue.rendering import service_render
 from lambdaqueue.rendering.service_paths import check_names
-from lambdaqueue.service_job import LEAST_TTL, ServiceJob
+from lambdaqueue.service_job import ServiceJob
 
 __all__ = ["blueprint"]
 
@@ -93,17 +93,5 @@ def try_out(service: str, job: str) -> Response:
 def _wanted(service: str, job: str) -> ServiceJob:
     """Return the definition in the body; raises as `loaded`."""
     values = loaded(SERVICE_JOB, read_object(current_app.config["MAX_BATCH"]).value)
-    payload = values["payload"] or None
-    check_size((payload or "").encode(), current_app.config["MAX_PAYLOAD"])
-    return ServiceJob(
-        service=service,
-        job=job,
-        target=values["target"],
-        schedule=values["schedule"],
-        ttl=max(LEAST_TTL, values["ttl"]),
-        heartbeat=values["heartbeat"],
-        enabled=values["enabled"],
-        exclusive=values["exclusive"],
-        payload=payload,
-        retry=values["retry"],
-    )
+    limit = current_app.config["MAX_PAYLOAD"]
+    return read_service_job(values, limit, service=service, job=job)

@@ -13,10 +13,10 @@ from api.current import environment, timers
 from api.message_schemas import PeriodicSchema, TimerIdSchema, TimerSchema
 from api.schemas import loaded
 from lambdaqueue import strict_json
-from lambdaqueue.errors import InvalidRequest, NotFound
+from lambdaqueue.errors import NotFound
 from lambdaqueue.identity import Scope
-from lambdaqueue.reading.orders import compact
-from lambdaqueue.timers import Timer, TimerSpec
+from lambdaqueue.reading.timer_orders import read_once, read_periodic
+from lambdaqueue.rendering import schedule_render
 
 __all__ = ["blueprint"]
 
@@ -31,16 +31,18 @@ ID = TimerIdSchema()
 @needs(Scope.PUSH)
 def set_periodic(timer_id: str) -> Response:
     wanted = _checked(timer_id, PERIODIC, read_optional_object(_max_body()))
-    spec = _spec(wanted, {"id": timer_id, "type": "hourlyPeriodic"})
+    spec = read_periodic(wanted, _max_payload(), timer_id)
     every, minute = wanted["every"], wanted["minute"]
-    return answer(_render(timers().set_periodic(environment(), timer_id, spec, every, minute)))
+    return answer(
+        schedule_render.timer(timers().set_periodic(environment(), timer_id, spec, every, minute))
+    )
 
 
 @blueprint.get("/periodic/<key:timer_id>")
 @needs(Scope.READ)
 def show_periodic(timer_id: str) -> Response:
     try:
-        return answer(_render(timers().periodic(environment(), timer_id)))
+        return answer(schedule_render.timer(timers().periodic(environment(), timer_id)))
     except NotFound:
         return answer(strict_json.dumps(timer_id), 404)
 
@@ -56,21 +58,16 @@ def drop_periodic(timer_id: str) -> Response:
 @needs(Scope.PUSH)
 def set_once(timer_id: str) -> Response:
     wanted = _checked(timer_id, TIMER, read_object(_max_body()))
-    at, delay = wanted["at"], wanted["delay"]
-    if at is None and delay is None:
-        raise InvalidRequest.of("at", "required", "is required, or else a delay")
-    if at is not None and delay is not None:
-        raise InvalidRequest.of("at", "delay_and_at", "must not be given with a delay")
-    spec = _spec(wanted, {"id": timer_id, "type": "timer"})
-    made = timers().set_once(environment(), timer_id, spec, at=at, delay=delay or 0)
-    return answer(_render(made))
+    spec, plan = read_once(wanted, _max_payload(), timer_id)
+    made = timers().set_once(environment(), timer_id, spec, at=plan.at, delay=plan.delay)
+    return answer(schedule_render.timer(made))
 
 
 @blueprint.get("/timers/<key:timer_id>")
 @needs(Scope.READ)
 def show_once(timer_id: str) -> Response:
     try:
-        return answer(_render(timers().once(environment(), timer_id)))
+        return answer(schedule_render.timer(timers().once(environment(), timer_id)))
     except NotFound:
         return answer(strict_json.dumps(timer_id), 404)
 
@@ -87,17 +84,8 @@ def _checked(timer_id: str, schema: TimerSchema | PeriodicSchema, body: JsonBody
     return loaded(schema, body.value)
 
 
-def _spec(wanted: dict[str, Any], default: dict[str, str]) -> TimerSpec:
-    limit = current_app.config["MAX_PAYLOAD"]
-    data = compact(wanted.get("data", default), "timerCallbackData", limit)
-    rest = {name: wanted[name] for name in ("target", "shard") if name in wanted}
-    return TimerSpec(data, **rest)
-
-
-def _render(timer: Timer) -> bytes:
-    """Return the JSON of a timer, with its data as the bytes that its jobs carry."""
-    head = {"id": timer.id, "shardId": timer.shard, "timeShardId": timer.time_shard}
-    return strict_json.dumps(head)[:-1] + b',"timerCallbackData":' + timer.data + b"}"
+def _max_payload() -> int:
+    return int(current_app.config["MAX_PAYLOAD"])
 
 
 def _max_body() -> int:

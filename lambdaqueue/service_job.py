@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from lambdaqueue.errors import InvalidRequest, UnreadableRequest
 from lambdaqueue.execution import DEFAULT_HEARTBEAT, ServiceRun, Terms
 from lambdaqueue.retry import RetryPolicy
-from lambdaqueue.schedule import Schedule
+from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
 from lambdaqueue.spec import Spec
 from lambdaqueue.timetable import Timetable
 
@@ -69,6 +69,41 @@ class ServiceJob:
         assert spec.service is not None
         once = RetryPolicy("constant", retries=0)
         return replace(spec, service=replace(spec.service, test=True), retry=once)
+
+    def scheduled(self, environment: str, known: Schedule | None, now: int) -> Schedule:
+        """Return the schedule that it's stored as, made of the `known` one. `now` is Unix ms.
+
+        Only another expression, or being enabled again, moves the next run.
+
+        Raises:
+            InvalidRequest: it has no run in the future.
+        """
+        recurrence = Recurrence(self.schedule)
+        moved = known is None or known.recurrence != recurrence
+        anchor = now if known is None or moved else known.anchor
+        if moved:
+            check_has_runs(recurrence, anchor, now)
+        base = known or Schedule(
+            id=self.id,
+            environment=environment,
+            queue=queue_of(self.service),
+            spec=self.spec,
+            recurrence=recurrence,
+            created=now,
+            anchor=anchor,
+            key=self.guid(environment),
+        )
+        next_run = base.next_run if not moved and self.enabled and not base.paused else None
+        return replace(
+            base,
+            spec=self.spec,
+            recurrence=recurrence,
+            anchor=anchor,
+            paused=not self.enabled,
+            exclusive=self.exclusive,
+            notes=json.dumps(self.payload),
+            next_run=next_run or (first_run(recurrence, anchor, now) if self.enabled else None),
+        )
 
     def guid(self, environment: str) -> str:
         """Return the id that others know it by: of the same names always the same."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lambdaqueue.commands import Page
 from lambdaqueue.connection import Redis
 from lambdaqueue.errors import NotFound
-from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
 from lambdaqueue.schedules import ScheduleChanged, ScheduleStore
-from lambdaqueue.service_job import ServiceJob, queue_of
+from lambdaqueue.service_job import ServiceJob
 
 __all__ = ["JobFilter", "ServiceJobs"]
 
@@ -48,7 +46,7 @@ class ServiceJobs:
         """
         while True:
             known = self._schedules.read(environment, wanted.id)
-            schedule = self._wanted(environment, wanted, known)
+            schedule = wanted.scheduled(environment, known, self._schedules.clock())
             if schedule == known:
                 return wanted
             try:
@@ -102,35 +100,6 @@ class ServiceJobs:
         while ids := self._schedules.ids_with(environment, prefix, after, CHUNK):
             yield from ids
             after = ids[-1]
-
-    def _wanted(self, environment: str, wanted: ServiceJob, known: Schedule | None) -> Schedule:
-        now = self._schedules.clock()
-        recurrence = Recurrence(wanted.schedule)
-        moved = known is None or known.recurrence != recurrence
-        anchor = now if known is None or moved else known.anchor
-        if moved:
-            check_has_runs(recurrence, anchor, now)
-        base = known or Schedule(
-            id=wanted.id,
-            environment=environment,
-            queue=queue_of(wanted.service),
-            spec=wanted.spec,
-            recurrence=recurrence,
-            created=now,
-            anchor=anchor,
-            key=wanted.guid(environment),
-        )
-        next_run = base.next_run if not moved and wanted.enabled and not base.paused else None
-        return replace(
-            base,
-            spec=wanted.spec,
-            recurrence=recurrence,
-            anchor=anchor,
-            paused=not wanted.enabled,
-            exclusive=wanted.exclusive,
-            notes=json.dumps(wanted.payload),
-            next_run=next_run or (first_run(recurrence, anchor, now) if wanted.enabled else None),
-        )
 
 
 def _is_within(service_job: str, scopes: Sequence[str] | None) -> bool:

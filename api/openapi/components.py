@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from api.callbacks import FIELDS as CALLBACK_FIELDS
 from api.history_schemas import ReplaySchema, ReplaysSchema
 from api.message_schemas import MessageSchema, PeriodicSchema, TimerSchema
 from api.openapi.derive import PLAIN_TEXT, derived
@@ -36,6 +35,7 @@ from api.schemas import (
 from api.service_schemas import CallbackSchema, ExecutionSearch, JobSearch, ServiceJobSchema
 from lambdaqueue.envelope import MAX_HEADERS, TOKEN
 from lambdaqueue.rate import BOUNDS, LEAST_RATIO, MAX_CONCURRENCY
+from lambdaqueue.reading.service_orders import CALLBACK_FIELDS
 from lambdaqueue.rendering.paths import RESERVED, SCHEDULE_ACTIONS
 from lambdaqueue.retry import DELAY_BOUNDS, MAX_DELAYS, NUMBER_BOUNDS, WHOLE_BOUNDS, PolicyType
 from lambdaqueue.statuses import MAX_RANGES

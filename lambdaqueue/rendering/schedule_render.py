@@ -16,8 +16,9 @@ from lambdaqueue.rendering.render import (
     terms_fields,
 )
 from lambdaqueue.schedule import Recurrence, Schedule
+from lambdaqueue.timer import Timer
 
-__all__ = ["preview", "schedule"]
+__all__ = ["preview", "schedule", "timer"]
 
 
 def schedule(shown: Schedule) -> bytes:
@@ -66,3 +67,9 @@ def _recurrence_fields(recurrence: Recurrence) -> dict[str, Any]:
         "misfire": recurrence.misfire if recurrence.misfire != "once" else None,
         "overlap": recurrence.overlap if recurrence.overlap != "allow" else None,
     }
+
+
+def timer(shown: Timer) -> bytes:
+    """Return the JSON of a timer, with its data as the bytes that its jobs carry."""
+    head = {"id": shown.id, "shardId": shown.shard, "timeShardId": shown.time_shard}
+    return strict_json.dumps(head)[:-1] + b',"timerCallbackData":' + shown.data + b"}"

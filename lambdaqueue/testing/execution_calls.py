@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from lambdaqueue import ids, strict_json
 from lambdaqueue.commands import Execution
-from lambdaqueue.errors import Conflict, InvalidRequest, Issue, NotFound, UnreadableRequest
+from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.execution import Final
 from lambdaqueue.job import Job
+from lambdaqueue.reading.service_orders import MAX_CALLBACK, may_say, read_callback
 from lambdaqueue.rendering import service_render
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.testing.calls import Call
@@ -21,15 +23,6 @@ from lambdaqueue.testing.routing import Route
 from lambdaqueue.testing.world import World
 
 __all__ = ["ExecutionCalls"]
-
-MAX_BODY = 262_144
-
-FIELDS: Mapping[str, frozenset[str]] = {
-    "processing": frozenset({"progress", "extend_seconds"}),
-    "success": frozenset({"summary", "state", "correlation_id"}),
-    "fail": frozenset({"summary", "error", "correlation_id"}),
-}
-"""What may be said beside each status."""
 
 
 class ExecutionCalls:
@@ -82,20 +75,8 @@ class ExecutionCalls:
 
 
 def _said(call: Call) -> dict[str, Any]:
-    """Return what the body of a callback says; a field that is null is left out."""
-    given = call.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() != "application/json":
+    """Return what the body of a callback says."""
+    if not may_say(call.headers.get("content-type", "")):
         raise Refused(406, "Unsupported Content-Type.")
     call.content_type()
-    try:
-        body = strict_json.parse_object(call.payload(MAX_BODY))
-    except UnreadableRequest as error:
-        raise InvalidRequest([Issue((), error.code, str(error))]) from error
-    values = loaded(CALLBACK, body)
-    status = values["status"]
-    allowed = FIELDS[status] | {"status"}
-    foreign = [name for name in body if body[name] is not None and name not in allowed]
-    if foreign:
-        rule = f"means nothing with the status {status}"
-        raise InvalidRequest([Issue((name,), "other_status", rule) for name in foreign])
-    return {name: value for name, value in values.items() if value is not None}
+    return read_callback(partial(loaded, CALLBACK), call.payload(MAX_CALLBACK))

@@ -16,6 +16,7 @@ from lambdaqueue.reading.named_rules import Follow, OwnFollow, Validation
 from lambdaqueue.reading.rules import Instant, Target
 from lambdaqueue.targets import TargetRules
 from lambdaqueue.testing.loading import MISSING, Field, Schema, loaded
+from lambdaqueue.timer import DEFAULT_EVERY
 
 __all__ = [
     "BATCH",
@@ -179,7 +180,7 @@ ANY_TIMER: Schema = {
 PERIODIC: Schema = {
     **ANY_TIMER,
     "minuteOfHour": Field("minute", fields.MINUTE_OF_HOUR, default=None),
-    "every": Field("every", fields.EVERY, default="1h"),
+    "every": Field("every", fields.EVERY, default=DEFAULT_EVERY),
 }
 
 SERVICE_JOB: Schema = {

@@ -9,8 +9,7 @@ from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.ids import clock_part
 from lambdaqueue.job import Job
 from lambdaqueue.rescheduling import ScheduleChange, Wanted, changed, made, revised, toggled
-from lambdaqueue.schedule import Recurrence, Schedule, plan
-from lambdaqueue.spec import Spec
+from lambdaqueue.schedule import Schedule, plan
 from lambdaqueue.testing.jobs import Jobs
 from lambdaqueue.testing.records import ENVIRONMENT, Version
 
@@ -42,7 +41,7 @@ class Schedules:
         known = None if key is None else self._with_key(key)
         if known is not None:
             return self.keep(revised(known, wanted, self.jobs.now)), False
-        new = made(wanted, self.jobs.now(), id=self._mint(), environment=ENVIRONMENT, key=key)
+        new = made(wanted, self.jobs.now(), id=self.mint(), environment=ENVIRONMENT, key=key)
         return self.keep(new), True
 
     def change(self, schedule_id: str, change: ScheduleChange) -> Schedule:
@@ -117,29 +116,16 @@ class Schedules:
             following = None if over else made.next_run
             self.keep(replace(schedule, next_run=following, runs=runs, last_run=last))
 
-    def blank(self, key: str | None, queue: str, recurrence: Recurrence) -> Schedule:
-        """Return a new schedule that has nothing to push yet."""
-        now = self.jobs.now()
-        return Schedule(
-            id=self._mint(),
-            environment=ENVIRONMENT,
-            queue=queue,
-            spec=Spec(),
-            recurrence=recurrence,
-            created=now,
-            anchor=now,
-            key=key,
-        )
+    def mint(self) -> str:
+        """Return an id for a new schedule."""
+        self._made += 1
+        return clock_part(self.jobs.now()) + clock_part(self._made)[-COUNTER:]
 
     def keep(self, schedule: Schedule) -> Schedule:
         """Put a schedule in the place of what it was."""
         kept = replace(schedule, next_run=None) if schedule.paused else schedule
         self.known[schedule.id] = kept
         return kept
-
-    def _mint(self) -> str:
-        self._made += 1
-        return clock_part(self.jobs.now()) + clock_part(self._made)[-COUNTER:]
 
     def _push(self, schedule: Schedule, at: int, due: int) -> str:
         version = Version(1, schedule.spec, max(self.jobs.now(), due), schedule.priority)

@@ -5,7 +5,6 @@ Of searches those for the executions of one service or job; the others are for a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,11 +12,12 @@ from typing import Any
 from lambdaqueue.commands import Page
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.job import Job
-from lambdaqueue.reading.orders import MAX_PAYLOAD, check_size
+from lambdaqueue.reading.orders import MAX_PAYLOAD
+from lambdaqueue.reading.service_orders import read_service_job
 from lambdaqueue.rendering import service_render
-from lambdaqueue.schedule import Recurrence, Schedule, check_has_runs, first_run
+from lambdaqueue.schedule import Schedule
 from lambdaqueue.sdk.transport import Response
-from lambdaqueue.service_job import LEAST_TTL, ServiceJob, queue_of
+from lambdaqueue.service_job import ServiceJob
 from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import EXECUTIONS_QUERY, SERVICE_JOB
 from lambdaqueue.testing.loading import loaded
@@ -57,20 +57,9 @@ class ServiceCalls:
 
     def put(self, call: Call, service: str, job: str) -> Response:
         values = loaded(SERVICE_JOB, call.object())
-        check_size((values["payload"] or "").encode(), MAX_PAYLOAD)
-        wanted = ServiceJob(
-            service=service,
-            job=job,
-            target=values["target"],
-            schedule=values["schedule"],
-            ttl=max(LEAST_TTL, values["ttl"]),
-            heartbeat=values["heartbeat"],
-            enabled=values["enabled"],
-            exclusive=values["exclusive"],
-            payload=values["payload"] or None,
-            retry=values["retry"],
-        )
-        self._services.keep(self._revised(wanted))
+        wanted = read_service_job(values, MAX_PAYLOAD, service=service, job=job)
+        known = self._services.known.get(wanted.id)
+        self._services.keep(wanted.scheduled(ENVIRONMENT, known, self._world.now()))
         return answer(service_render.job(ENVIRONMENT, wanted))
 
     def show(self, call: Call, service: str, job: str) -> Response:
@@ -136,27 +125,6 @@ class ServiceCalls:
         if known.paused:
             raise Conflict("the service job is disabled")
         return known
-
-    def _revised(self, wanted: ServiceJob) -> Schedule:
-        now, known = self._world.now(), self._services.known.get(wanted.id)
-        recurrence = Recurrence(wanted.schedule)
-        moved = known is None or known.recurrence != recurrence
-        anchor = now if known is None or moved else known.anchor
-        if moved:
-            check_has_runs(recurrence, anchor, now)
-        base = known or self._services.blank("", queue_of(wanted.service), recurrence)
-        stays = base.next_run if not moved and wanted.enabled and not base.paused else None
-        return replace(
-            base,
-            id=wanted.id,
-            spec=wanted.spec,
-            recurrence=recurrence,
-            anchor=anchor,
-            paused=not wanted.enabled,
-            exclusive=wanted.exclusive,
-            notes=json.dumps(wanted.payload),
-            next_run=stays or first_run(recurrence, anchor, now),
-        )
 
 
 def _is_run_of(of: Job, service: str, job: str | None) -> bool:

@@ -19,7 +19,8 @@ from lambdaqueue.schedule import Schedule, plan
 from lambdaqueue.schedules import ScheduleChanged, ScheduleStore
 from lambdaqueue.scheduling import Scheduling
 from lambdaqueue.service import Service
-from lambdaqueue.timers import QUEUE, Timers, TimerSpec
+from lambdaqueue.timer import QUEUE, TimerSpec
+from lambdaqueue.timers import Timers
 from tests.api.conftest import TARGET, Api, Tenant, codes, paths
 from workers.firing import Firing
 

@@ -73,6 +73,7 @@ LAYERS = {
             "lambdaqueue.statuses",
             "lambdaqueue.strict_json",
             "lambdaqueue.targets",
+            "lambdaqueue.timer",
             "lambdaqueue.timetable",
             "lambdaqueue.wall_clock",
             "lambdaqueue.wall_times",

@@ -9,7 +9,8 @@ import pytest
 
 from lambdaqueue.errors import NotFound
 from lambdaqueue.job import State
-from lambdaqueue.timers import QUEUE, Timers, TimerSpec
+from lambdaqueue.timer import QUEUE, TimerSpec
+from lambdaqueue.timers import Timers
 from tests.waiting import until
 from tests.workers.stage import ACTOR, ENVIRONMENT, Stage
 
