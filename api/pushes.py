@@ -12,6 +12,7 @@ from api.current import Parts, parts
 from api.option_headers import given_headers, readable
 from api.schemas import BatchSchema, ChangeSchema, ItemSchema, field_loaded, loaded
 from lambdaqueue.commands import Change, Push
+from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.reading import orders
 from lambdaqueue.reading.option_headers import PUSH_HEADERS
 from lambdaqueue.reading.orders import ItemReader, Options
@@ -74,5 +75,7 @@ def _own_options(given: Sequence[tuple[str, str]]) -> dict[str, Any]:
     if not given:
         return {}
     values = PUSH_HEADERS.values(readable(given, PUSH_HEADERS.fields))
-    with PUSH_HEADERS.named():
+    try:
         return READER.own(values)
+    except InvalidRequest as error:
+        raise PUSH_HEADERS.naming(error) from error

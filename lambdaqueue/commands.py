@@ -40,6 +40,10 @@ DAY = 86_400_000
 MAX_DELAY = 366 * DAY
 """How far ahead a job may be due, in ms: a leap year."""
 
+MAX_PAYLOAD = 262_144
+MAX_BATCH = 8_388_608
+"""Bytes of a payload, and of any other body, where the operator has set nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Push:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lambdaqueue.addresses import AddressRules
+from lambdaqueue.commands import MAX_BATCH, MAX_PAYLOAD
 from lambdaqueue.errors import ConfigurationError, InvalidRequest
 from lambdaqueue.identity import TOKEN
-from lambdaqueue.reading.orders import MAX_BATCH, MAX_PAYLOAD
 from lambdaqueue.signing import Secret
 from lambdaqueue.targets import TargetRules
 

@@ -62,7 +62,11 @@ class OptionHeaders:
         try:
             yield
         except InvalidRequest as error:
-            raise InvalidRequest([self._in_header(issue) for issue in error.issues]) from error
+            raise self.naming(error) from error
+
+    def naming(self, error: InvalidRequest) -> InvalidRequest:
+        """Return the error with the headers' names in place of the fields'."""
+        return InvalidRequest([self._in_header(issue) for issue in error.issues])
 
     def _in_header(self, issue: Issue) -> Issue:
         """Return the issue with the header's name in place of the field's."""

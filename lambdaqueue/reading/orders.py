@@ -19,8 +19,6 @@ from lambdaqueue.reading.rules import REQUIRED, refused
 from lambdaqueue.spec import DEFAULT_CONTENT_TYPE, Spec
 
 __all__ = [
-    "MAX_BATCH",
-    "MAX_PAYLOAD",
     "OWN",
     "SPEC_FIELDS",
     "ItemReader",
@@ -32,12 +30,6 @@ __all__ = [
     "read_terms",
     "valid_traceparent",
 ]
-
-MAX_PAYLOAD = 262_144
-"""Bytes of a payload, where the operator has set nothing else."""
-
-MAX_BATCH = 8_388_608
-"""Bytes of a body in JSON."""
 
 SPEC_FIELDS = frozenset(
     {
@@ -136,7 +128,9 @@ class _BatchReader:
         if "payload" not in item:
             raise InvalidRequest([REQUIRED.at("payload")])
         spec, push = self._options({name: item[name] for name in item if name not in PER_ITEM})
-        own = self.reader.own({name: item[name] for name in OWN if name in item})
+        load_one = self.reader.load_one
+        own = {name: load_one(name, item[name]) for name in OWN if name in item}
+        _check_times(own)
         self._check_key(own.get("key"))
         kind, encoding = spec["content_type"], push.get("payload_encoding")
         payload = check_size(_payload(item["payload"], encoding, kind), self.max_payload)

@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from lambdaqueue import strict_json
+from lambdaqueue.commands import MAX_BATCH, MAX_PAYLOAD
 from lambdaqueue.errors import InvalidRequest, Issue
 from lambdaqueue.media_types import MEDIA_TYPE, is_json
 from lambdaqueue.reading.option_headers import OURS
-from lambdaqueue.reading.orders import MAX_BATCH, MAX_PAYLOAD, valid_traceparent
+from lambdaqueue.reading.orders import valid_traceparent
 from lambdaqueue.sdk.transport import Request
 from lambdaqueue.testing.loading import Schema, loaded
 from lambdaqueue.testing.problems import Refused

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lambdaqueue.commands import MAX_DELAY, HistoryFilter, Page, Push, Replayed
+from lambdaqueue.commands import MAX_DELAY, MAX_PAYLOAD, HistoryFilter, Page, Push, Replayed
 from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
 from lambdaqueue.job import Job, State
 from lambdaqueue.rate import Rate
-from lambdaqueue.reading.orders import MAX_PAYLOAD
 from lambdaqueue.rendering import render
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.testing.calls import Call

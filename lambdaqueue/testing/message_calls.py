@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lambdaqueue import strict_json
-from lambdaqueue.commands import Push
+from lambdaqueue.commands import MAX_PAYLOAD, Push
 from lambdaqueue.messages import QUEUE, message_spec
-from lambdaqueue.reading.orders import MAX_PAYLOAD, compact
+from lambdaqueue.reading.orders import compact
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.spec import Message
 from lambdaqueue.testing.calls import Call

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from lambdaqueue.commands import Change, Push
+from lambdaqueue.commands import MAX_PAYLOAD, Change, Push
 from lambdaqueue.reading import orders
 from lambdaqueue.reading.option_headers import PUSH_HEADERS
-from lambdaqueue.reading.orders import MAX_PAYLOAD, OWN, ItemReader
+from lambdaqueue.reading.orders import OWN, ItemReader
 from lambdaqueue.spec import Spec
 from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import BATCH, Fields

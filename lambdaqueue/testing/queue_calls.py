@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from lambdaqueue.commands import Page, Purged, QueueInfo
+from lambdaqueue.commands import MAX_PAYLOAD, Page, Purged, QueueInfo
 from lambdaqueue.errors import Conflict, InvalidRequest
 from lambdaqueue.job import State
 from lambdaqueue.queue_settings import QueueSettings
-from lambdaqueue.reading.orders import MAX_PAYLOAD
 from lambdaqueue.rendering import queue_render, render
 from lambdaqueue.rendering.paths import check_queue_name
 from lambdaqueue.sdk.transport import Response

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from lambdaqueue.commands import Page
+from lambdaqueue.commands import MAX_PAYLOAD, Page
 from lambdaqueue.reading.option_headers import SCHEDULE_HEADERS
-from lambdaqueue.reading.orders import MAX_PAYLOAD
 from lambdaqueue.reading.schedule_orders import (
     WantedSchedule,
     is_schedule,

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lambdaqueue.commands import Page
+from lambdaqueue.commands import MAX_PAYLOAD, Page
 from lambdaqueue.errors import Conflict, NotFound
 from lambdaqueue.job import Job
-from lambdaqueue.reading.orders import MAX_PAYLOAD
 from lambdaqueue.reading.service_orders import read_service_job
 from lambdaqueue.rendering import service_render
 from lambdaqueue.schedule import Schedule

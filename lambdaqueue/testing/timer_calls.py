@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lambdaqueue import strict_json
+from lambdaqueue.commands import MAX_PAYLOAD
 from lambdaqueue.errors import NotFound
-from lambdaqueue.reading.orders import MAX_PAYLOAD
 from lambdaqueue.reading.timer_orders import read_once, read_periodic
 from lambdaqueue.rendering import schedule_render
 from lambdaqueue.schedule import Schedule
