@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from lambdaqueue.commands import MAX_DELAY, HistoryFilter, Idempotency, Push, Replayed
 from lambdaqueue.connection import Redis
 from lambdaqueue.environments import EnvironmentStore
-from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
+from lambdaqueue.errors import InvalidRequest, NotFound
 from lambdaqueue.history import HistoryStore
 from lambdaqueue.identity import Actor
-from lambdaqueue.job import Job, State
+from lambdaqueue.job import Job
 from lambdaqueue.queues import QueueStore
 from lambdaqueue.rate import Rate
+from lambdaqueue.replay import check_replayable, due_at, replayed, too_far
 from lambdaqueue.scheduling import minted_at
-from lambdaqueue.spec import Spec
 from lambdaqueue.store import JobStore, TargetMissing
 
 __all__ = ["ReplayOrder", "Replayed", "Replaying"]
@@ -79,11 +79,8 @@ class Replaying:
         old = self._history.entry(actor.environment, queue, entry)
         if old is None:
             raise NotFound("there is no such entry")
-        if old.spec.service is not None:
-            raise Conflict("an execution of a service job is not replayed: retry the execution")
-        if old.state is State.COMPLETED:
-            raise Conflict("a completed item's payload is not kept: it can't be replayed")
-        push = Push(_spec(old, target), priority=old.priority)
+        check_replayable(old)
+        push = Push(replayed(old, target), priority=old.priority)
         once = None if request_id is None else Idempotency(f"\n{request_id}", "one")
         try:
             return self._jobs.replay(actor, queue, [push], entry, idempotency=once)[0].job
@@ -115,7 +112,7 @@ class Replaying:
         latest = now + MAX_DELAY
         plan = _Plan(self._planned(actor.environment, queue, order, _start(order, now, begun)))
         if plan.next is not None and plan.next.due > latest:
-            raise InvalidRequest.of("rate", "out_of_range", "the jobs would be due too far ahead")
+            raise too_far()
         ahead, last = plan.next, None
         count = size = number = 0
         while size < MOST_BYTES and (chunk := plan.chunk(order.limit - count, latest)):
@@ -139,7 +136,7 @@ class Replaying:
         entries = self._history.entries(environment, queue, order.where, position or None)
         for cursor, old in entries:
             if old.spec.service is None:
-                yield _planned(old, cursor, order, _due(start, count, order.rate))
+                yield _planned(old, cursor, order, due_at(start, count, order.rate))
                 count += 1
 
     def _push(
@@ -197,7 +194,7 @@ class _Plan:
 
 
 def _planned(old: Job, cursor: str, order: ReplayOrder, due: int) -> _Planned:
-    push = Push(_spec(old, order.target), on=due if order.rate else None, priority=old.priority)
+    push = Push(replayed(old, order.target), on=due if order.rate else None, priority=old.priority)
     return _Planned(push, cursor, due)
 
 
@@ -205,16 +202,6 @@ def _before(begun: int, where: HistoryFilter) -> HistoryFilter:
     """Leave out what may have ended after a request began: another try must see the same."""
     until = begun - 1
     return replace(where, until=until if where.until is None else min(where.until, until))
-
-
-def _spec(old: Job, target: str | None) -> Spec:
-    return replace(
-        old.spec,
-        target=target or old.spec.target,
-        schedule_id=None,
-        schedule_key=None,
-        replay_of=old.id,
-    )
 
 
 def _start(order: ReplayOrder, now: int, begun: int) -> int:
@@ -225,10 +212,6 @@ def _start(order: ReplayOrder, now: int, begun: int) -> int:
     """
     due = (order.cursor or "").partition(".")[2]
     return now if order.rate is None or not due else now + max(0, int(due) - begun)
-
-
-def _due(start: int, number: int, rate: Rate | None) -> int:
-    return start if rate is None else start + number * rate.period // rate.limit
 
 
 def _outcome(

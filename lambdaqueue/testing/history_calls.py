@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from lambdaqueue.commands import MAX_DELAY, MAX_PAYLOAD, HistoryFilter, Page, Push, Replayed
-from lambdaqueue.errors import Conflict, InvalidRequest, NotFound
+from lambdaqueue.errors import InvalidRequest, NotFound
 from lambdaqueue.job import Job, State
-from lambdaqueue.rate import Rate
 from lambdaqueue.rendering import render
+from lambdaqueue.replay import check_replayable, due_at, replayed, too_far
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.testing.calls import Call
 from lambdaqueue.testing.fields import EXPORT_QUERY, HISTORY_QUERY, REPLAY, REPLAYS
@@ -77,10 +76,7 @@ class HistoryCalls:
             old = found.ended.get(entry) if found else None
             if old is None:
                 raise NotFound("there is no such entry")
-            if old.spec.service is not None:
-                raise Conflict("an execution of a service job is not replayed: retry the execution")
-            if old.state is State.COMPLETED:
-                raise Conflict("a completed item's payload is not kept: it can't be replayed")
+            check_replayable(old)
             return answer(render.item(self._again(old, target)), 201)
 
         return self._world.once(call, carry_out)
@@ -97,31 +93,27 @@ class HistoryCalls:
     def _replay_all(self, queue: str, order: dict[str, Any]) -> Replayed:
         now, rate = self._world.now(), order.get("rate")
         entry, _, begin = (order.get("cursor") or "").partition(".")
-        after, start = _position(entry or None), max(now, int(begin or 0))
+        after, start = _position(entry or None), max(now, int(begin or 0)) if rate else now
         found = [
             job
             for job in self._queues.history(queue, _filter(order))
             if job.spec.service is None and (after is None or position(job) < after)
         ]
-        todo, rest = found[: order["limit"]], found[order["limit"] :]
+        latest, wanted = now + MAX_DELAY, enumerate(found[: order["limit"]])
+        todo = [job for number, job in wanted if due_at(start, number, rate) <= latest]
+        if found and not todo:
+            raise too_far()
         for number, job in enumerate(todo):
-            self._again(job, order.get("target"), _due(start, number, rate) if rate else None)
-        last = _due(start, len(todo) - 1, rate) if todo and rate else None
-        if not rest:
+            due = due_at(start, number, rate) if rate else None
+            self._again(job, order.get("target"), due)
+        last = due_at(start, len(todo) - 1, rate) if todo and rate else None
+        if len(todo) == len(found):
             return Replayed(len(todo), last_due_at=last)
-        ahead = f".{_due(start, len(todo), rate)}" if rate else ""
+        ahead = f".{due_at(start, len(todo), rate)}" if rate else ""
         return Replayed(len(todo), _cursor(todo[-1]) + ahead, last)
 
     def _again(self, old: Job, target: str | None, due: int | None = None) -> Job:
-        if due is not None and due > self._world.now() + MAX_DELAY:
-            raise InvalidRequest.of("rate", "out_of_range", "leads further than 366 days ahead")
-        spec = replace(
-            old.spec,
-            target=target or old.spec.target,
-            schedule_id=None,
-            schedule_key=None,
-            replay_of=old.id,
-        )
+        spec = replayed(old, target)
         self._jobs.check_target(old.queue, spec)
         return self._jobs.push(old.queue, [Push(spec, on=due, priority=old.priority)])[0].job
 
@@ -151,7 +143,3 @@ def _position(cursor: str | None) -> tuple[int, int, str] | None:
 
 def _cursor(job: Job) -> str:
     return "{}-{}-{}".format(*position(job))
-
-
-def _due(start: int, number: int, rate: Rate) -> int:
-    return start + number * rate.period // rate.limit

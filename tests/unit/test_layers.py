@@ -63,6 +63,7 @@ LAYERS = {
             "lambdaqueue.rate",
             "lambdaqueue.reading",
             "lambdaqueue.rendering",
+            "lambdaqueue.replay",
             "lambdaqueue.rescheduling",
             "lambdaqueue.retry",
             "lambdaqueue.schedule",

@@ -91,6 +91,9 @@ def replays(say: Say) -> None:
     say("POST", "/queues/mail/history/replay", {"state": "COMPLETED", "limit": 0})
     say("POST", "/queues/mail/history/replay", {"rate": {"limit": 1, "period": 1, "burst": 1}})
     say("POST", "/queues/mail/history/replay", {"target": "ftp://x", "cursor": "x", "key": 1})
+    far = {"cursor": "999999999999999-0-f.999999999999999"}
+    say("POST", "/queues/mail/history/replay", {**far, "rate": {"limit": 1, "period": 1_000}})
+    say("POST", "/queues/mail/history/replay", far)
     say("GET", "/queues/mail/items")
 
 
