@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 
 from flask import Response, request
@@ -12,15 +11,14 @@ from api.answers import answer
 from api.current import environment, parts, scheduling
 from lambdaqueue import strict_json
 from lambdaqueue.commands import Idempotency
-from lambdaqueue.errors import Conflict, InvalidRequest, RequestError
+from lambdaqueue.errors import Conflict, RequestError
+from lambdaqueue.reading.option_headers import check_idempotency_key
 from lambdaqueue.scheduling import minted_at
 
 __all__ = ["OURS", "Reply", "once", "read_idempotency"]
 
 OURS = "HTTP_X_LQ_"
 """How WSGI's names of our headers begin."""
-
-IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 IN_WORK = 10_000
 """ms for which an unanswered request may still be in work; later it is gone on with."""
@@ -35,10 +33,7 @@ def read_idempotency(body: bytes = b"") -> Idempotency | None:
     key = environ.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return None
-    if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest.of(
-            "Idempotency-Key", "bad_length", "must have 1 to 255 printable ASCII characters"
-        )
+    check_idempotency_key(key)
     meant = [environ.get("CONTENT_TYPE", "")]
     meant += sorted(f"{name}:{environ[name]}" for name in environ if name.startswith(OURS))
     head = strict_json.dumps([request.method, request.path, meant])

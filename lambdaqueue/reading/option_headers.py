@@ -11,7 +11,14 @@ from typing import Any, Literal
 from lambdaqueue import strict_json
 from lambdaqueue.errors import InvalidRequest, Issue, UnreadableRequest
 
-__all__ = ["OURS", "PUSH_HEADERS", "SCHEDULE_HEADERS", "OptionHeaders", "Written"]
+__all__ = [
+    "OURS",
+    "PUSH_HEADERS",
+    "SCHEDULE_HEADERS",
+    "OptionHeaders",
+    "Written",
+    "check_idempotency_key",
+]
 
 OURS = "x-lq-"
 """How the names of our headers begin."""
@@ -19,6 +26,7 @@ OURS = "x-lq-"
 Written = Literal["text", "number", "json", "none or json"]
 
 NUMBER = re.compile(r"[0-9]{1,18}")
+IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,14 @@ class OptionHeaders:
             if issue.path[:1] == (field,):
                 return Issue((header, *issue.path[1:]), issue.code, issue.message)
         return issue
+
+
+def check_idempotency_key(key: str) -> str:
+    """Return an Idempotency-Key unchanged if it can be one; raises InvalidRequest."""
+    if IDEMPOTENCY_KEY.fullmatch(key):
+        return key
+    rule = "must have 1 to 255 printable ASCII characters"
+    raise InvalidRequest.of("Idempotency-Key", "bad_length", rule)
 
 
 def _value(text: str, written: Written) -> Any:

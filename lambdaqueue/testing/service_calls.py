@@ -76,13 +76,13 @@ class ServiceCalls:
 
     def executions(self, call: Call, service: str, job: str | None = None) -> Response:
         query = call.asked(EXECUTIONS_QUERY)
-        since, more = query.get("since", 0), query.get("more")
+        since, after = query.get("since", 0), query.get("more")
         found = [
             each
             for each in sorted(self._world.jobs.everything(), key=lambda each: each.id)
             if _is_run_of(each, service, job)
             and each.created_at >= since
-            and each.id > (more or "")
+            and each.id > (after or "")
         ]
         more = found[MOST_LISTED - 1].id if len(found) > MOST_LISTED else None
         return answer(service_render.executions(Page(tuple(found[:MOST_LISTED]), more), since))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lambdaqueue.commands import Push, Pushed
 from lambdaqueue.errors import InvalidRequest
 from lambdaqueue.job import Place
+from lambdaqueue.reading.option_headers import check_idempotency_key
 from lambdaqueue.sdk.transport import Response
 from lambdaqueue.signing import Secret
 from lambdaqueue.testing.attempts import Attempts
@@ -95,10 +96,7 @@ class World:
         key = call.headers.get("idempotency-key")
         if key is None:
             return carry_out()
-        if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
-            rule = "must have 1 to 255 printable ASCII characters"
-            raise InvalidRequest.of("Idempotency-Key", "bad_length", rule)
-        known = self._answers.get(key)
+        known = self._answers.get(check_idempotency_key(key))
         if known is None or known[0] + REMEMBERED <= self.now():
             answered = carry_out()
             self._answers[key] = self.now(), call.fingerprint, answered
