@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import errno
 import secrets
+import socket
+import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
@@ -44,6 +46,9 @@ SLOWEST = 16_384
 
 SEND_WITHIN = 30.0
 """Seconds for a client to take one piece of an answer."""
+
+GONE_AFTER = 30_000
+"""ms after which a client that confirms nothing has vanished; the kernel's own is 15 minutes."""
 
 UNSENT_PIECES = 2
 """Pieces that wait to be sent as one: head and body of a usual answer."""
@@ -113,6 +118,19 @@ class PatientSocket:
         except TimeoutError as error:
             raise BrokenPipeError(errno.EPIPE, "the client does not read") from error
 
+    def has_left(self, within: float) -> bool:
+        """Wait up to `within` seconds for the client to leave; tells whether it has."""
+        self._sock.settimeout(within)
+        try:
+            piece = self._sock.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            return False
+        except OSError:  # reset, or let go by `leave`
+            return True
+        if piece:  # it sends its next request already, which stays where it is
+            time.sleep(within)
+        return not piece
+
     def leave(self) -> None:
         """Let no further request come."""
         try:
@@ -163,6 +181,7 @@ class PatientWorker(GeventWorker):  # type: ignore[misc]
         return nullcontext()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        _bound(client)
         super().handle(listener, PatientSocket(client, self._idle, self.cfg.keepalive), addr)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
@@ -197,6 +216,12 @@ class PatientWorker(GeventWorker):  # type: ignore[misc]
             app.extensions[EXTENSION].waiters.close()
         for sock in list(self._idle):
             sock.leave()
+
+
+def _bound(client: socket.socket) -> None:
+    """Let the kernel give a client up that has vanished without a word."""
+    if sys.platform == "linux" and client.family in (socket.AF_INET, socket.AF_INET6):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_AFTER)
 
 
 def _drained(body: Any) -> bool:

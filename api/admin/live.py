@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app, g, request
 from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from api.admin import session
+from api.admin.streams import Streams, Watcher
 from api.current import parts
 from lambdaqueue.errors import RequestError, StorageUnavailable
 from lambdaqueue.waiting import Waiters
 
-__all__ = ["EVERY", "LIFE", "MOST_STREAMS", "Streams", "is_wanted", "over", "part", "stream"]
+__all__ = ["EVERY", "LIFE", "is_wanted", "over", "part", "stream"]
 
 EVERY = 2.0
 """Seconds between two looks."""
@@ -28,25 +30,7 @@ EVERY = 2.0
 LIFE = 600.0
 """Seconds after which a browser must ask again."""
 
-MOST_STREAMS = 100
-"""Pages that one process keeps fresh; further ones stay as they were loaded."""
-
-EXTENSION = "lambdaqueue.streams"
 TYPE = "text/event-stream"
-
-
-class Streams:
-    """Counts the streams of a process."""
-
-    def __init__(self) -> None:
-        self.open = 0
-
-    @classmethod
-    def of(cls, app: Flask) -> Streams:
-        """Return those of an app."""
-        found = app.extensions.setdefault(EXTENSION, cls())
-        assert isinstance(found, cls)
-        return found
 
 
 def is_wanted() -> bool:
@@ -83,45 +67,74 @@ def stream(admit: Callable[[], bool], view: Callable[..., Any]) -> Response:
                 return None
             return dict(g.get("parts", {}))
 
-    streams = Streams.of(app)
-    if streams.open >= MOST_STREAMS:
-        return Response(status=204)  # to an EventSource that says: don't ask again
-    flush = getattr(environ.get("gunicorn.socket"), "flush", None)
-    events = _events(streams, parts().waiters, look, flush)
+    place = _Place(Streams.of(app), Watcher.of(session.current()))
+    line = _Line.of(environ.get("gunicorn.socket"))
+    events = _events(place, line, parts().waiters, look)
     headers = {"X-Accel-Buffering": "no"}  # nginx would keep them back
     return Response(events, content_type=TYPE, headers=headers)
 
 
+class _Place(NamedTuple):
+    streams: Streams
+    watcher: Watcher
+
+
+class _Line(NamedTuple):
+    """The client's connection: sends at once what was yielded, waits and tells who has left."""
+
+    flush: Callable[[], None]
+    has_left: Callable[[float], bool]
+
+    @classmethod
+    def of(cls, sock: Any) -> _Line:
+        """Return that of gunicorn's socket; without one, nobody can tell."""
+        return cls(lambda: None, _stayed) if sock is None else cls(sock.flush, sock.has_left)
+
+
+def _stayed(within: float) -> bool:
+    time.sleep(within)
+    return False
+
+
 def _events(
-    streams: Streams,
-    waiters: Waiters,
-    look: Callable[[], dict[str, str] | None],
-    flush: Callable[[], None] | None,
+    place: _Place, line: _Line, waiters: Waiters, look: Callable[[], dict[str, str] | None]
 ) -> Iterator[bytes]:
-    """Yield what has changed at each look, a comment where nothing has, `away` without Redis."""
-    ends = time.monotonic() + LIFE
-    known: dict[str, str] = {}
-    streams.open += 1
+    """Yield what changes for as long as there is a place, and the client there."""
+    # Here, not before: of a generator that never began nothing would give the place back.
+    if not place.streams.take(place.watcher):
+        yield _event("full", "")
+        return
+    ends, pieces = time.monotonic() + LIFE, _looks(look)
     try:
         while time.monotonic() < ends and not waiters.is_closed:
-            try:
-                found = look()
-            except StorageUnavailable:
-                # Then all of it is sent, so that the page knows that it's live again.
-                known, piece = {}, _event("away", "")
-            else:
-                if found is None:
-                    yield _event("over", "")
-                    return
-                changed = {name: html for name, html in found.items() if known.get(name) != html}
-                known = {**known, **found}
-                piece = _event("parts", json.dumps(changed)) if changed else b":\n\n"
+            piece = next(pieces, None)
+            if piece is None:
+                return
             yield piece
-            if flush is not None:
-                flush()
-            time.sleep(EVERY)
+            line.flush()
+            if line.has_left(EVERY):
+                return
     finally:
-        streams.open -= 1
+        place.streams.give_back(place.watcher)
+
+
+def _looks(look: Callable[[], dict[str, str] | None]) -> Iterator[bytes]:
+    """Yield what has changed at each look, a comment where nothing has, `away` without Redis."""
+    known: dict[str, str] = {}
+    while True:
+        try:
+            found = look()
+        except StorageUnavailable:
+            # Then all of it is sent, so that the page knows that it's live again.
+            known = {}
+            yield _event("away", "")
+            continue
+        if found is None:
+            yield _event("over", "")
+            return
+        changed = {name: html for name, html in found.items() if known.get(name) != html}
+        known = {**known, **found}
+        yield _event("parts", json.dumps(changed)) if changed else b":\n\n"
 
 
 def _event(name: str, data: str) -> bytes:

@@ -6,8 +6,9 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,32 @@ class TestPatientSocket:
         patient.sendall(b"x" * 10_000_000)
         with pytest.raises(BrokenPipeError):
             patient.flush()
+
+    @pytest.mark.parametrize(
+        ("does", "left"),
+        [
+            (lambda theirs: None, False),
+            (lambda theirs: theirs.sendall(b"GET"), False),
+            (lambda theirs: theirs.close(), True),
+        ],
+    )
+    def test_who_has_left(
+        self,
+        does: Callable[[socket.socket], None],
+        left: bool,
+        pair: tuple[server.PatientSocket, socket.socket],
+    ) -> None:
+        patient, theirs = pair
+        does(theirs)
+        assert patient.has_left(0.01) is left
+        if not left:
+            theirs.sendall(b"/")
+            assert patient.recv(100).endswith(b"/")  # what has come is still there
+
+    def test_who_has_vanished(self) -> None:
+        """Nothing comes from there, no end either: the kernel is told when to stop."""
+        with socket.socket(socket.AF_INET) as client:
+            server._bound(client)
+            if sys.platform == "linux":
+                found = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                assert found == server.GONE_AFTER

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.sync_api import Route, expect
+from itertools import pairwise
 
+import pytest
+from playwright.sync_api import Route, StorageState, expect
+
+from api.admin.streams import MOST_OF_SESSION
+from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -13,6 +17,18 @@ SELECTED = "getSelection().toString()"
 
 SELECT = """(main, text) => getSelection().selectAllChildren(
   [...main.querySelectorAll('*')].find(each => each.textContent === text))"""
+
+
+REFUSED = """
+  window.asked = []; Math.random = () => 0;
+  window.EventSource = class extends EventTarget {
+    constructor() {
+      super();
+      asked.push(Date.now());
+      setTimeout(() => this.dispatchEvent(new Event('full')));
+    }
+    close() {}
+  };"""
 
 
 def test_how_far_an_execution_has_come(visitor: Visitor) -> None:
@@ -104,3 +120,32 @@ def test_who_was_refused_the_stream_asks_again(visitor: Visitor) -> None:
     expect(sign).to_be_visible()
     stage.api("DELETE", f"/items/{item}")
     expect(visitor.badge("cancelled")).to_be_visible()
+
+
+def test_more_pages_than_a_session_may_watch(visit: Visit, signed_in: StorageState) -> None:
+    """They can be read; one becomes live where another is closed. All connections are in use."""
+    someone = visit()
+    someone.sign_in()
+    pages = [someone.page, *(someone.context.new_page() for _ in range(MOST_OF_SESSION))]
+    for page in pages:
+        page.clock.install()
+        page.goto(someone.stage.url("/overview"))
+    *watched, refused = (page.get_by_text("live", exact=True) for page in pages)
+    for sign in watched:
+        expect(sign).to_be_visible()
+    expect(refused).to_be_hidden()
+    expect(pages[-1].get_by_role("heading", name="Overview")).to_be_visible()
+    pages[0].close()
+    pages[-1].clock.fast_forward(10_000)
+    expect(refused).to_be_visible()
+
+
+def test_who_is_refused_asks_less_and_less_often(visitor: Visitor) -> None:
+    page = visitor.page
+    page.clock.install()
+    page.add_init_script(REFUSED)
+    visitor.open()
+    page.clock.run_for(600_000)
+    asked = [at // 1_000 for at in page.evaluate("asked")]
+    pauses = [after - before for before, after in pairwise(asked)]
+    assert pauses == [5, 10, 20, 40, 80, 120, 120, 120]

@@ -85,7 +85,9 @@
 
   // Live parts: the page's own address, as events.
   let source = null;
+  const FIRST = 5000, LONGEST = 120000; // ms
   let again = 0; // the timer of a stream that was refused
+  let pause = FIRST; // the least before it's asked for anew; each refusal doubles it
   const late = {}; // parts that came while somebody was busy in them
   const sign = document.querySelector("[data-stream]");
 
@@ -134,15 +136,14 @@
     source.addEventListener("error", () => {
       isLive(false);
       // The browser itself asks again after a broken connection, but not after a refusal: a proxy's 502
-      // while we start, our own 503 without Redis, 204 when too many watch.
-      if (source && source.readyState === EventSource.CLOSED) {
-        stop();
-        again = setTimeout(listen, 5000 + 5000 * Math.random());
-      }
+      // while we start, our own 503 without Redis.
+      if (source && source.readyState === EventSource.CLOSED) later();
     });
+    source.addEventListener("full", later); // too many pages are open already
     source.addEventListener("away", () => isLive(false)); // Redis: what is shown grows old
     source.addEventListener("parts", (event) => {
       isLive(true);
+      pause = FIRST;
       refresh(JSON.parse(event.data));
     });
     source.addEventListener("over", () => {
@@ -156,6 +157,12 @@
     if (source) source.close();
     source = null;
     isLive(false);
+  }
+
+  function later() {
+    stop();
+    again = setTimeout(listen, pause * (1 + Math.random()));
+    pause = Math.min(2 * pause, LONGEST);
   }
 
   setInterval(() => refresh({ ...late }), 2000);

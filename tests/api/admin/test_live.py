@@ -11,8 +11,9 @@ from flask import Blueprint, Flask, g, render_template_string
 from werkzeug.exceptions import NotFound
 
 from api import admin, create_app
-from api.admin import live
+from api.admin import live, streams
 from api.admin.guard import page
+from api.admin.streams import Streams
 from lambdaqueue import errors
 from lambdaqueue.account import EVERYWHERE, Role
 from lambdaqueue.administration import Administration
@@ -158,7 +159,7 @@ def test_nobody_watches_who_isn_t_signed_in(guest: Panel, app: Flask) -> None:
     """The pages for signing in stay as they are; streams are for those who are."""
     page = guest.get("/sign-in", headers=EVENTS)
     assert page.answer.mimetype == "text/html"
-    assert live.Streams.of(app).open == 0
+    assert Streams.of(app).open == 0
 
 
 def test_it_waits_for_redis(stream: Stream, world: World) -> None:
@@ -205,25 +206,68 @@ def test_watching_is_no_use_of_a_session(
     assert touched == [False, False]
 
 
-def test_so_many_and_no_more(panel: Panel, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_STREAMS", 2)
-    made = [Stream(panel) for _ in range(2)]
-    for each in made:
-        each.next()
-    Stream(panel, 204).close()
-    for each in made:
-        each.close()
-    assert live.Streams.of(app).open == 0
-    Stream(panel).close()
+class TestShares:
+    @pytest.fixture
+    def other(self, panel: Panel) -> Panel:
+        """Another session of the same account."""
+        other = Panel(panel.app)
+        other.sign_in(panel.name)
+        return other
+
+    @pytest.mark.parametrize(
+        ("share", "also_other", "also_eva"),
+        [("MOST_OF_SESSION", False, False), ("MOST_OF_ACCOUNT", True, False), ("MOST", True, True)],
+    )
+    def test_so_many_and_no_more(
+        self,
+        share: str,
+        also_other: bool,
+        also_eva: bool,
+        panel: Panel,
+        other: Panel,
+        viewer: Panel,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Who is beyond a share is told so, and others are not; what ends makes room."""
+        monkeypatch.setattr(streams, share, 2)
+        made = [Stream(panel) for _ in range(2)]
+        assert [type(each.next()) for each in made] == [dict, dict]
+        assert self.is_full(panel)
+        assert self.is_full(other) is also_other
+        assert self.is_full(viewer) is also_eva
+        made.pop().close()
+        assert not self.is_full(panel)
+        made.pop().close()
+        assert Streams.of(panel.app)._open == {}
+
+    def test_an_account_has_less_than_there_is(self) -> None:
+        assert streams.MOST_OF_SESSION < streams.MOST_OF_ACCOUNT < streams.MOST / 2
+
+    def test_one_that_never_began_takes_none(self, panel: Panel) -> None:
+        Stream(panel).close()
+        assert Streams.of(panel.app).open == 0
+
+    def is_full(self, panel: Panel) -> bool:
+        stream = Stream(panel)
+        found = stream.next()
+        if found == "full":
+            with pytest.raises(StopIteration):
+                stream.next()
+        stream.close()
+        return bool(found == "full")
 
 
 def test_every_piece_is_sent_at_once(panel: Panel) -> None:
-    """gunicorn's socket keeps the pieces of usual answers together (api/server.py)."""
+    """gunicorn's socket keeps the pieces of usual answers together (api/server.py). It tells, too,
+    when the client has left."""
     flushed = []
 
     class Socket:
         def flush(self) -> None:
             flushed.append(len(pieces))
+
+        def has_left(self, within: float) -> bool:
+            return len(pieces) == 3
 
     pieces: list[Any] = []
     answer = panel.client.get(
@@ -234,7 +278,5 @@ def test_every_piece_is_sent_at_once(panel: Panel) -> None:
     )
     for piece in answer.response:
         pieces.append(piece)
-        if len(pieces) == 3:
-            break
     answer.close()
-    assert flushed == [1, 2]
+    assert flushed == [1, 2, 3]
