@@ -10,6 +10,7 @@ from werkzeug.exceptions import NotFound
 from api.admin import (
     account,
     accounts,
+    again,
     assets,
     audit,
     environments,
@@ -82,6 +83,7 @@ def install(app: Flask) -> None:
     panel.add_url_rule("/static/<filename>", "static", assets.send)
     panel.add_url_rule("/<path:rest>", "absent", _absent, methods=METHODS)
     app.register_blueprint(panel)
+    again.install(app)
     headers.install(app)
 
 

@@ -54,3 +54,6 @@ def test_a_token(plain: Visitor) -> None:
     expect(plain.page.get_by_role("status").get_by_role("code").first).to_have_text(
         re.compile(r"lqk_[\w-]{8}_[\w-]{43}")
     )
+    plain.page.goto(plain.page.url)  # not a reload, which would ask whether to send the form anew
+    plain.heading("Settings")
+    expect(plain.page.get_by_role("heading", name="The new token")).to_have_count(0)

@@ -12,7 +12,7 @@ import requests
 from rq import Queue
 
 from lambdaqueue.identity import ALL_SCOPES
-from tests.api.admin.routes import OPEN, ROUTES
+from tests.api.admin.routes import BACK, OPEN, ROUTES
 from tests.browser.stage import PanelStage
 from tests.workers.hook import Reply
 from tests.workers.service_stage import SERVICE, callback_url
@@ -44,10 +44,12 @@ COLLEAGUE = f"{'k' * 50}.im@shop"
 QUEUE = f"long-{'name' * 20}"
 LONG = "unbroken" * 8
 
-NO_PAGES = frozenset(
-    name for name in ROUTES if name.startswith("GET /rq/0/data/")
-) | {"GET /static/<filename>", "GET ", "GET /", "GET E", "GET E/"}  # fmt: skip
-"""Routes that answer JSON, a file, or lead to the overview."""
+NO_PAGES = {
+    *(name for name in ROUTES if name.startswith("GET /rq/0/data/")),
+    *(f"GET {path}" for path in BACK),
+    *("GET /static/<filename>", "GET ", "GET /", "GET E", "GET E/"),
+}
+"""Routes that answer JSON, a file, or lead to another page."""
 
 PAGES = sorted(
     name for name in {*ROUTES, *OPEN} if name.startswith("GET ") and name not in NO_PAGES

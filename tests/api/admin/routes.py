@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lambdaqueue.account import Role
 
-__all__ = ["OPEN", "ROUTES", "Route"]
+__all__ = ["BACK", "OPEN", "PAGES_AND_FORMS", "ROUTES", "Route"]
 
 OPEN = frozenset(
     {
@@ -36,7 +36,7 @@ ADMIN = Route(Role.ADMIN)
 RQ_LIST = "<queue_name>/<registry_name>/<per_page>/<order>/<page>"
 
 # Keys are below /admin; `E` stands for `/e/<environment>`.
-ROUTES: Mapping[str, Route] = {
+PAGES_AND_FORMS: Mapping[str, Route] = {
     "GET ": Route(),
     "GET /": Route(),
     "GET E": Route(),
@@ -106,3 +106,36 @@ ROUTES: Mapping[str, Route] = {
     "POST E/executions/<name>/cancel": ADMIN,
     "POST E/executions/<name>/retry": ADMIN,
 }
+
+BACK: Mapping[str, str] = {
+    "/account/password": "/account",
+    "/account/sign-out-everywhere": "/account",
+    "/accounts/<account>/role": "/accounts/<account>",
+    "/accounts/<account>/password": "/accounts/<account>",
+    "/accounts/<account>/remove": "/accounts/<account>",
+    "/sign-out": "",
+    "E/queues/<queue:queue>/pause": "E/queues/<queue:queue>",
+    "E/queues/<queue:queue>/resume": "E/queues/<queue:queue>",
+    "E/queues/<queue:queue>/purge": "E/queues/<queue:queue>",
+    "E/queue-drop/<queue:queue>": "E/queues/<queue:queue>",
+    "E/queues/<queue:queue>/history/<entry>/replay": "E/queues/<queue:queue>/history/<entry>",
+    "E/queues/<queue:queue>/history/replay": "E/queues/<queue:queue>/history",
+    "E/items/<item_id>/run": "E/items/<item_id>",
+    "E/items/<item_id>/cancel": "E/items/<item_id>",
+    "E/settings/retry": "E/settings",
+    "E/settings/tokens": "E/settings",
+    "E/settings/tokens/<token_id>/revoke": "E/settings",
+    "E/settings/secret": "E/settings",
+    "E/settings/secret/rotate": "E/settings",
+    "E/schedules/<schedule_id>/pause": "E/schedules/<schedule_id>",
+    "E/schedules/<schedule_id>/resume": "E/schedules/<schedule_id>",
+    "E/schedules/<schedule_id>/run": "E/schedules/<schedule_id>",
+    "E/schedules/<schedule_id>/remove": "E/schedules/<schedule_id>",
+    "E/services/<service>/<job>/run": "E/services/<service>/<job>",
+    "E/services/<service>/<job>/test": "E/services/<service>/<job>",
+    "E/executions/<name>/cancel": "E/executions/<name>",
+    "E/executions/<name>/retry": "E/executions/<name>",
+}
+"""Paths that only forms are sent to, and the pages of these forms: a GET of theirs leads there."""
+
+ROUTES = {**PAGES_AND_FORMS, **{f"GET {path}": Route() for path in BACK}}

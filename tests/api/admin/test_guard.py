@@ -15,7 +15,7 @@ from lambdaqueue import keys
 from lambdaqueue.account import EVERYWHERE, Role, digest
 from lambdaqueue.administration import Administration
 from tests.api.admin.conftest import ORIGIN, PASSWORD, Panel
-from tests.api.admin.routes import OPEN, ROUTES
+from tests.api.admin.routes import BACK, OPEN, PAGES_AND_FORMS, ROUTES
 
 ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -62,6 +62,14 @@ def test_every_view_says_what_the_table_says(app: Flask) -> None:
             assert access == guard.Access(True, ROUTES[name].role, ROUTES[name].recent), name
 
 
+def test_every_form_s_address_is_one_of_a_page() -> None:
+    """Or leads to one: what a form was answered may be loaded anew."""
+    names = [*PAGES_AND_FORMS, *OPEN]
+    pages, forms = ({n.partition(" ")[2] for n in names if n[:3] == m} for m in ("GET", "POS"))
+    assert forms - pages == BACK.keys()
+    assert set(BACK.values()) <= pages
+
+
 # One test for all routes, not one each: the world that it needs costs more than the requests.
 
 
@@ -85,6 +93,14 @@ def test_nobody_gets_in_without_a_session(guest: Panel) -> None:
             assert page.location.startswith("/admin/sign-in?next=/admin"), name
         if method == "POST":
             assert guest.open(method, path).status == 403, name  # no Origin
+
+
+def test_a_form_s_address_leads_to_its_page(panel: Panel, viewer: Panel) -> None:
+    for address, wanted in BACK.items():
+        _, path = request_of(f"GET {address}")
+        _, target = request_of(f"GET {wanted}")
+        for each in (panel, viewer):
+            assert each.get(f"{path}?x=1", 303).location == f"/admin{target}", address
 
 
 def test_roles(panel: Panel, viewer: Panel, visitor: Visitor) -> None:
@@ -177,7 +193,7 @@ def test_no_link_changes_anything(panel: Panel, redis_url: str) -> None:
 @pytest.mark.parametrize("path", ["/account", "/sign-in", "/sign-out", "/nowhere", "/e/default"])
 def test_other_methods(panel: Panel, method: str, path: str) -> None:
     page = panel.open(method, path, headers={"Origin": ORIGIN, "x-csrf": panel.csrf})
-    allowed = method == "HEAD" and path in ("/account", "/sign-in", "/e/default")
+    allowed = method == "HEAD" and path != "/nowhere"
     assert page.status in ((200, 303) if allowed else (404, 405))
 
 
