@@ -99,7 +99,7 @@ class Camera:
             status = "nothing" if answer is None else answer.status
             raise CannotTakePictures(f"{page.name} ({path}) was answered with {status}, not 200")
         if tab.locator("[data-live]").count():
-            tab.locator("[data-stream]").wait_for(state="visible")
+            tab.locator("[data-stream=live]").wait_for(state="visible")
         height = int(tab.evaluate("document.documentElement.scrollHeight"))
         tab.set_viewport_size({"width": look.width, "height": min(page.longest, height)})
         _keep(tab.screenshot(animations="disabled"), file)

@@ -25,11 +25,11 @@ class PanelStage(ServiceStage):
 
     def open(self) -> None:
         """Start everything, the web server first: it prints the link to the first account."""
-        server = self.web()
+        self.server = self.web()
         self.worker()
         self.scheduler()
-        until(lambda: LINK.search(server.text), "the link to the first account")
-        found = LINK.search(server.text)
+        until(lambda: LINK.search(self.server.text), "the link to the first account")
+        found = LINK.search(self.server.text)
         assert found is not None
         self.link = found[0]
 

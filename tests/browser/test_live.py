@@ -9,6 +9,7 @@ from playwright.sync_api import Route, StorageState, expect
 
 from api.admin.streams import MOST_OF_SESSION
 from tests.browser.conftest import Visit
+from tests.browser.looks import faults_of
 from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -113,11 +114,11 @@ def test_who_was_refused_the_stream_asks_again(visitor: Visitor) -> None:
     page.route(address, refuse)
     with page.expect_response(lambda answer: answer.status == 502):
         visitor.open(f"/items/{item}")
-    sign = page.get_by_text("live", exact=True)
-    expect(sign).to_be_hidden()
+    sign = page.locator("[data-stream]")
+    expect(sign).to_have_text("connecting")
     page.unroute(address)
     page.clock.fast_forward(10_000)
-    expect(sign).to_be_visible()
+    expect(sign).to_have_text("live")
     stage.api("DELETE", f"/items/{item}")
     expect(visitor.badge("cancelled")).to_be_visible()
 
@@ -130,14 +131,14 @@ def test_more_pages_than_a_session_may_watch(visit: Visit, signed_in: StorageSta
     for page in pages:
         page.clock.install()
         page.goto(someone.stage.url("/overview"))
-    *watched, refused = (page.get_by_text("live", exact=True) for page in pages)
+    *watched, refused = (page.locator("[data-stream]") for page in pages)
     for sign in watched:
-        expect(sign).to_be_visible()
-    expect(refused).to_be_hidden()
+        expect(sign).to_have_text("live")
+    expect(refused).to_have_text("not live: too many pages are open")
     expect(pages[-1].get_by_role("heading", name="Overview")).to_be_visible()
     pages[0].close()
     pages[-1].clock.fast_forward(10_000)
-    expect(refused).to_be_visible()
+    expect(refused).to_have_text("live")
 
 
 def test_who_is_refused_asks_less_and_less_often(visitor: Visitor) -> None:
@@ -149,3 +150,30 @@ def test_who_is_refused_asks_less_and_less_often(visitor: Visitor) -> None:
     asked = [at // 1_000 for at in page.evaluate("asked")]
     pauses = [after - before for before, after in pairwise(asked)]
     assert pauses == [5, 10, 20, 40, 80, 120, 120, 120]
+
+
+def test_a_server_that_stops_and_starts(visitor: Visitor) -> None:
+    """What is read aloud is that it isn't live any more, and that it is again."""
+    stage, page = visitor.stage, visitor.page
+    sign, news = (
+        page.locator("[data-stream]"),
+        page.get_by_role("contentinfo").get_by_role("status"),
+    )
+    page.clock.install()
+    visitor.open()
+    expect(sign).to_have_text("live")
+    expect(news).to_be_empty()
+    visitor.complaints.expected("ERR_CONNECTION_REFUSED")
+    stage.server.end()
+    try:
+        expect(sign).to_have_text("reconnecting")
+        expect(news).to_be_empty()
+        page.clock.fast_forward(10_000)
+        expect(sign).to_have_text("not live: the server can't be reached")
+        expect(news).to_have_text("This page is not live: the server can't be reached.")
+        faults = list(faults_of(page))
+    finally:
+        stage.server = stage.web()
+    expect(sign).to_have_text("live")
+    expect(news).to_have_text("This page is live again.")
+    assert not faults, "\n".join(faults)

@@ -90,6 +90,9 @@
   let pause = FIRST; // the least before it's asked for anew; each refusal doubles it
   const late = {}; // parts that came while somebody was busy in them
   const sign = document.querySelector("[data-stream]");
+  const news = document.querySelector("[data-news]");
+  const LATE = 10000; // ms without a connection after which the page isn't live
+  let doubt = 0; // the timer of that
 
   function isBusy(part) {
     const active = document.activeElement;
@@ -126,23 +129,42 @@
     }
   }
 
-  function isLive(yes) {
-    if (sign) sign.hidden = !yes;
+  // What is read aloud is only that it's not live, and that it is again: neither how every page
+  // begins, nor a connection that is made anew within seconds, as it is every ten minutes.
+  function show(state, text) {
+    clearTimeout(doubt);
+    doubt = 0;
+    if (!sign || sign.textContent === text) return;
+    sign.dataset.stream = state;
+    sign.textContent = text;
+    if (state === "off") news.textContent = `This page is ${text}.`;
+    else if (state === "live" && news.textContent) news.textContent = "This page is live again.";
+  }
+
+  function isLive() { show("live", "live"); }
+
+  function isOff(why) { show("off", `not live: ${why}`); }
+
+  function isLost() {
+    if (!sign || sign.dataset.stream === "off") return;
+    if (sign.dataset.stream !== "lost") show("lost", sign.textContent ? "reconnecting" : "connecting");
+    doubt ||= setTimeout(isOff, LATE, "the server can't be reached");
   }
 
   function listen() {
     if (source || document.hidden || !document.querySelector("[data-live]")) return;
     source = new EventSource(location.pathname + location.search);
+    isLost();
     source.addEventListener("error", () => {
-      isLive(false);
+      isLost();
       // The browser itself asks again after a broken connection, but not after a refusal: a proxy's 502
       // while we start, our own 503 without Redis.
       if (source && source.readyState === EventSource.CLOSED) later();
     });
-    source.addEventListener("full", later); // too many pages are open already
-    source.addEventListener("away", () => isLive(false)); // Redis: what is shown grows old
+    source.addEventListener("full", () => { later(); isOff("too many pages are open"); });
+    source.addEventListener("away", () => isOff("Redis can't be reached"));
     source.addEventListener("parts", (event) => {
-      isLive(true);
+      isLive();
       pause = FIRST;
       refresh(JSON.parse(event.data));
     });
@@ -156,7 +178,6 @@
     clearTimeout(again);
     if (source) source.close();
     source = null;
-    isLive(false);
   }
 
   function later() {
@@ -166,7 +187,13 @@
   }
 
   setInterval(() => refresh({ ...late }), 2000);
-  document.addEventListener("visibilitychange", () => { if (document.hidden) stop(); else listen(); });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) return listen();
+    stop();
+    isLost();
+    clearTimeout(doubt); // nobody looks
+    doubt = 0;
+  });
   window.addEventListener("pagehide", stop);
 
   // A page that answers a form stands at the form's address, which can't be loaded again.

@@ -122,7 +122,7 @@ TAGS = {
     ),
     *("form", "label", "input", "button", "textarea", "select", "option", "dialog", "code", "time"),
     *("table", "caption", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd"),
-    *("svg", "path", "rect"),
+    *("svg", "path", "rect", "noscript"),
 }
 """All that the frame and the macros are made of."""
 
