@@ -8,11 +8,12 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
+from lambdaqueue.account import EVERYWHERE, Role
 from tests.browser.conftest import Visit, visiting
 from tests.browser.looks import faults_of
 from tests.browser.stage import PanelStage
 from tests.browser.visitor import Visitor
-from tests.browser.world import EVIL, PAGES, QUEUE, SHORT, World
+from tests.browser.world import COLLEAGUE, EVIL, PAGES, QUEUE, SHORT, World
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -36,6 +37,19 @@ NO_EVENTS = "window.EventSource = class extends EventTarget { close() {} }"
 
 EMPTY = ("overview", "queues", "schedules", "services", "search", "settings")
 """Pages that say something else where there is nothing yet."""
+
+FOR_VIEWERS = {
+    "E/queues/<queue:queue>": 200,
+    "E/queues/<queue:queue>/history": 200,
+    "E/queue-settings/<queue:queue>": 200,
+    "E/items/<item_id>": 200,
+    "E/schedules/<schedule_id>": 200,
+    "E/services/<service>/<job>": 200,
+    "E/settings": 200,
+    "/account": 200,
+    "E/audit": 403,
+}
+"""Routes whose pages are others for who may only look, and what they are answered with."""
 
 MARKUP = """() => [...document.querySelectorAll('*')].flatMap(element => [
   ...(element.matches('[src=x], svg[onload], style, script:not([src^="/admin/static/"])')
@@ -63,6 +77,17 @@ def reader(stage: PanelStage, browser: Browser, signed_in: StorageState) -> Iter
     """A tab for all pages, which hold still: axe can't look at what is drawn anew meanwhile."""
     with visiting(stage, browser, storage_state=signed_in) as visitor:
         visitor.context.add_init_script(NO_EVENTS)
+        yield visitor
+
+
+@pytest.fixture(scope="module")
+def viewer(stage: PanelStage, browser: Browser, world: World) -> Iterator[Visitor]:
+    """The same for an account that may only look."""
+    stage.account("eva", {EVERYWHERE: Role.VIEWER})
+    with visiting(stage, browser) as visitor:
+        visitor.context.add_init_script(NO_EVENTS)
+        visitor.sign_in("eva")
+        visitor.heading("Overview")
         yield visitor
 
 
@@ -157,6 +182,35 @@ def test_it_fits_and_everybody_can_read_it(name: str, reader: Visitor, world: Wo
     faults = list(faults_of(page))
     assert not faults, "\n".join(faults)
     reader.complaints.check()
+
+
+@pytest.mark.parametrize("route", FOR_VIEWERS)
+def test_so_can_who_may_only_look(route: str, viewer: Visitor, world: World) -> None:
+    load(viewer, world.pages()[f"GET {route}"].path, FOR_VIEWERS[route])
+    main = viewer.page.get_by_role("main")
+    own = ["Change the password", "Sign out everywhere"] if route == "/account" else []
+    assert main.locator("form[method=post] button").all_inner_texts() == own
+    faults = list(faults_of(viewer.page))
+    assert not faults, "\n".join(faults)
+    viewer.complaints.check()
+
+
+def test_an_execution_that_runs(reader: Visitor, viewer: Visitor, world: World) -> None:
+    for visitor in (reader, viewer):
+        load(visitor, f"/e/default/executions/{world.going_on}")
+        progress = visitor.page.get_by_role("progressbar", name="Progress")
+        expect(progress).to_have_js_property("value", 40)
+        faults = list(faults_of(visitor.page))
+        assert not faults, "\n".join(faults)
+        visitor.complaints.check()
+
+
+def test_who_may_look_nowhere(visit: Visit, world: World) -> None:
+    someone = visit()
+    someone.sign_in(COLLEAGUE)
+    someone.sees("Your account has no role in any environment")
+    faults = list(faults_of(someone.page))
+    assert not faults, "\n".join(faults)
 
 
 def test_so_do_pages_that_forms_lead_to(visitor: Visitor, world: World) -> None:

@@ -77,7 +77,7 @@ class World:
         failed = self.push(payload=EVIL + UNSEEN, contentType="text/html", key=EVIL)
         running = self.push("/hold/world", payload=[SHORT], timeout=600_000)
         self.schedule = self._schedule()
-        self.ended = self._executions()
+        self.ended, self.going_on = self._executions()
         self._change_settings()
         self.rq_job = self._rq_job()
         stage.until_state(failed, "FAILED")
@@ -151,15 +151,16 @@ class World:
         assert stage.api("POST", f"/schedules/{found}/run").ok
         return found
 
-    def _executions(self) -> str:
-        """Let one execution end badly, and one go on; return the first."""
+    def _executions(self) -> tuple[str, str]:
+        """Let one execution end badly, and one go on."""
         stage = self.stage
-        stage.define("/service", payload=EVIL + UNSEEN)
+        # The one that goes on is still there when the last page was looked at.
+        stage.define("/service", payload=EVIL + UNSEEN, ttl=3_600, heartbeat=3_600)
         ended, going_on = stage.run(), stage.run()
         call_back(stage, ended, status="fail", summary=EVIL, error={EVIL: UNSEEN},
                   correlation_id=SHORT)  # fmt: skip
         call_back(stage, going_on, status="processing", progress=40)
-        return ended
+        return ended, going_on
 
     def _change_settings(self) -> None:
         stage = self.stage
