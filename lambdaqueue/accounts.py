@@ -28,6 +28,10 @@ FREE = 5
 FREE_OF_ADDRESS = 30
 """Attempts to sign in without a pause: for one name from one address, for all from there."""
 
+FREE_OF_STRANGERS = 100
+"""Attempts in an hour for one name, from all addresses together that its account hasn't signed in
+from: so many guesses at a password, however many addresses somebody has."""
+
 FIRST_PAUSE = 1_000
 LONGEST_PAUSE = 900_000
 """ms; each attempt beyond those doubles it."""
@@ -142,6 +146,14 @@ class AccountStore:
         )  # fmt: skip
         return int(row[1])
 
+    def admit_stranger(self, name: str, site: str) -> int:
+        """Count an attempt that `admit` lets go on, if the account isn't known at `site`.
+
+        Returns for how many ms there must be none, 0 for go on.
+        """
+        row = self._run("admit_stranger", [keys.guesses(name)], name, site, FREE_OF_STRANGERS)
+        return int(row[1])
+
     def open(self, known: Known, session: str, csrf: str, where: tuple[str, str]) -> bool:
         """Begin a session; False if the account or its password has changed meanwhile.
 
@@ -156,8 +168,9 @@ class AccountStore:
                 keys.session(session),
                 keys.sign_in(name, site),
                 keys.sign_in(site),
+                keys.guesses(name),
             ],
-            known.account.id, csrf, IDLE, address, known.password,
+            known.account.id, csrf, IDLE, address, known.password, site,
         )  # fmt: skip
         return bool(row[0] == b"opened")
 

@@ -51,6 +51,10 @@ One for each account or sign-in:
 |                         |        |                       | proved                                |
 | lq:sign_in:H            | hash   | 1 h                   | attempts to sign in, and until when   |
 |                         |        |                       | there must be none                    |
+| lq:guesses:H            | string | 1 h                   | attempts to sign in with a name, from |
+|                         |        |                       | where its account isn't known         |
+| lq:sites:A              | zset   | 2160 h                | where A has signed in -> ms, the      |
+|                         |        |                       | newest 20                             |
 
 One for each worker, request or RQ job:
 
@@ -155,6 +159,7 @@ __all__ = [
     "executions",
     "first_link",
     "flows",
+    "guesses",
     "held",
     "history",
     "idempotent",
@@ -273,6 +278,11 @@ def sign_in(*who: str) -> str:
     """`who` is an address, or the name of an account and an address; both come from outside."""
     digest = hashlib.sha256("\n".join(who).encode()).hexdigest()
     return f"lq:sign_in:{digest[:32]}"
+
+
+def guesses(name: str) -> str:
+    """The visitor chooses `name`, so only its hash becomes part of a key."""
+    return f"lq:guesses:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def refused(address: str) -> str:

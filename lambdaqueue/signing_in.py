@@ -8,18 +8,21 @@ from typing import Protocol, TypeVar
 
 from lambdaqueue import passwords
 from lambdaqueue.account import EVERYWHERE, Account, Role, Session, account_name, digest, new_secret
-from lambdaqueue.accounts import FREE, AccountStore, Known
+from lambdaqueue.accounts import FREE, FREE_OF_STRANGERS, AccountStore, Known
 from lambdaqueue.authentication import site_of
 from lambdaqueue.connection import Redis
 from lambdaqueue.errors import InvalidRequest, NotFound, TooManyRequests
 from lambdaqueue.identity import Author
 
-__all__ = ["SigningIn", "Slowly", "at_once", "first_link"]
+__all__ = ["STRANGERS", "SigningIn", "Slowly", "at_once", "first_link"]
 
 T = TypeVar("T")
 
 WINDOW = 3_600
 """Seconds after which attempts to sign in are forgotten."""
+
+STRANGERS = "strangers"
+"""The policy of the limit on guesses at one name from addresses that it isn't known at."""
 
 NO_LINK = "this link is used up or too old"
 
@@ -65,11 +68,15 @@ class SigningIn:
 
         Raises:
             InvalidRequest: the password is longer than any.
-            TooManyRequests: there were too many attempts from there.
+            TooManyRequests: there were too many attempts from there; of the policy `strangers`, at
+                that name, from everywhere that it isn't known.
         """
         passwords.check_length(password)
         name, site = name.strip().lower(), site_of(address)
         self._admit(name, site)
+        pause = self._store.admit_stranger(name, site)
+        if pause:
+            raise TooManyRequests(STRANGERS, FREE_OF_STRANGERS, WINDOW, math.ceil(pause / 1_000))
         known = self._store.known(name)
         stored = known.password if known else passwords.NOBODYS
         right = self._slowly(lambda: passwords.matches(password, stored))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -10,6 +12,7 @@ from api.admin.guard import local_path, open_page, page
 from api.current import address, parts
 from lambdaqueue.errors import InvalidRequest, NotFound, TooManyRequests
 from lambdaqueue.logs import Log
+from lambdaqueue.signing_in import STRANGERS
 
 __all__ = ["blueprint"]
 
@@ -40,8 +43,9 @@ def enter() -> Response:
     try:
         secret = parts().signing_in.sign_in(name, password, address())
     except TooManyRequests as error:
-        log.warning("sign_in_refused", client=address(), reason="too many attempts")
-        response = _form(target, f"Too many attempts. Wait {error.after} s.", name, status=429)
+        where = " at one name" if error.policy == STRANGERS else ""
+        log.warning("sign_in_refused", client=address(), reason=f"too many attempts{where}")
+        response = _form(target, _refusal(error), name, status=429)
         response.headers["Retry-After"] = str(error.after)
         return response
     if secret is None:
@@ -79,6 +83,18 @@ def make_first() -> Response:
     except InvalidRequest as error:
         return _first_form(link, error, given.raw("name"))
     return session.enter(redirect(HOME, 303), made)
+
+
+def _refusal(error: TooManyRequests) -> str:
+    # The same for every name: it must not tell whether there is an account.
+    after = error.after
+    wait = f"Wait {after} s" if after < 120 else f"Wait {math.ceil(after / 60)} min"
+    if error.policy != STRANGERS:
+        return f"Too many attempts. {wait}."
+    return (
+        f"Too many attempts at this name, from many addresses. {wait}, or sign in from where you "
+        "have signed in before."
+    )
 
 
 def _form(

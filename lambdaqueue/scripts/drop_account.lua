@@ -11,6 +11,6 @@ local account = fetch_all(account_key(ARGV[2]))
 if not account.name then return {'absent'} end
 
 redis.call('HDEL', ACCOUNTS, account.name)
-redis.call('DEL', account_key(ARGV[2]))
+redis.call('DEL', account_key(ARGV[2]), sites_key(ARGV[2]))
 note_account(account, clock(ARGV[1]), ARGV[3], ARGV[4], 'account.delete')
 return remember(KEYS[10], {'dropped'})

@@ -235,6 +235,7 @@ def people(world: World) -> list[Callable[[], object]]:
         lambda: store.offer("l" * 64, again=True),
         lambda: made.append(str(store.make(AUTHOR, "jan", "hashed", roles))),
         lambda: store.admit("jan", "192.0.2.1"),
+        lambda: store.admit_stranger("jan", "192.0.2.1"),
         lambda: store.open(known(), digest, "csrf", ("192.0.2.1", "192.0.2.1")),
         lambda: store.prove(session(), "192.0.2.1"),
         lambda: store.close(session(), "192.0.2.1"),

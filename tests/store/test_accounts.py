@@ -14,6 +14,7 @@ from lambdaqueue.accounts import (
     ABSOLUTE,
     FREE,
     FREE_OF_ADDRESS,
+    FREE_OF_STRANGERS,
     IDLE,
     LINK_LIFE,
     LONGEST_PAUSE,
@@ -27,6 +28,7 @@ from lambdaqueue.identity import Author
 from tests.store.desk import full
 from tests.store.world import AUTHOR, ENV, NOW, World
 
+DAY = 86_400_000
 OTHER = "0ther1d0"
 SITE = "192.0.2.1"
 WHERE = ("192.0.2.1", SITE)
@@ -184,6 +186,7 @@ class TestAccounts:
         made = make(store)
         for _ in range(2):
             store.admit("jan", SITE)  # an attempt may be counted twice
+            store.admit_stranger("jan", SITE)
         open_(store, made)
         session = store.session(SESSION, touch=True)
         assert session is not None
@@ -415,6 +418,68 @@ class TestAttempts:
         for key in (keys.sign_in("jan", SITE), keys.sign_in(SITE)):
             assert 0 < world.client.ttl(key) <= 3_600
 
+
+class TestStrangers:
+    """Guesses at one name from many addresses."""
+
+    def guess(self, store: AccountStore, name: str = "jan", times: int = 1) -> list[int]:
+        return [store.admit_stranger(name, f"198.51.100.{number}") for number in range(times)]
+
+    @pytest.mark.parametrize("name", ["jan", "nobody", "", "]]..redis.call('FLUSHALL')..[["])
+    def test_so_many_in_an_hour_and_no_more(
+        self, world: World, store: AccountStore, name: str
+    ) -> None:
+        """Whether there is such an account or not."""
+        make(store)
+        assert self.guess(store, name, FREE_OF_STRANGERS) == [0] * FREE_OF_STRANGERS
+        for wait in (*self.guess(store, name, 3), store.admit_stranger(name, SITE)):
+            assert 3_590_000 < wait <= 3_600_000
+        world.client.pexpire(keys.guesses(name), 1_234)
+        assert 0 < store.admit_stranger(name, SITE) <= 1_234  # waiting doesn't make it longer
+        world.client.delete(keys.guesses(name))
+        assert self.guess(store, name) == [0]
+
+    def test_nobody_is_locked_out_from_where_they_have_signed_in(self, store: AccountStore) -> None:
+        open_(store, make(store))
+        make(store, "eva")
+        for name in ("jan", "eva"):
+            self.guess(store, name, FREE_OF_STRANGERS)
+        assert store.admit_stranger("jan", SITE) == 0
+        assert store.admit_stranger("eva", SITE) > 0
+        assert store.admit_stranger("jan", "192.0.2.2") > 0
+
+    def test_they_use_up_nothing(self, world: World, store: AccountStore) -> None:
+        """Who is known, however often: only the one attempt that was a stranger's is taken back."""
+        made = make(store)
+        self.guess(store, times=3)
+        for _ in range(3):
+            assert store.admit_stranger("jan", SITE) == 0
+            open_(store, made)
+        assert world.client.get(keys.guesses("jan")) == b"3"
+
+    def test_what_is_remembered_is_bounded(self, world: World, store: AccountStore) -> None:
+        made = make(store)
+        key = f"lq:sites:{made.account.id}"
+        for number in range(25):
+            store.now = NOW + number
+            assert store.open(made, SESSION, "csrf", ("", f"site {number:02}"))
+        assert world.client.zrange(key, 0, -1) == [f"site {n:02}".encode() for n in range(5, 25)]
+        assert 0 < world.client.pttl(key) <= 90 * DAY
+        store.now = NOW + 90 * DAY + 10
+        open_(store, made)
+        left = [f"site {n:02}".encode() for n in range(11, 25)]
+        assert world.client.zrange(key, 0, -1) == [*left, SITE.encode()]
+        store.drop(AUTHOR, made.account.id)
+        assert not world.client.exists(key)
+
+    def test_a_link_to_the_first_account_takes_back_nothing(
+        self, world: World, store: AccountStore
+    ) -> None:
+        open_(store, make(store))
+        assert not world.client.exists(keys.guesses("jan"))
+
+
+class TestNames:
     @pytest.mark.parametrize("name", ["]]..redis.call('FLUSHALL')..[[", "é\x00\n", "x" * 100_000])
     def test_any_name(self, store: AccountStore, name: str) -> None:
         assert store.admit(name, SITE) == 0

@@ -15,6 +15,7 @@ from flask import Flask
 from api import create_app
 from lambdaqueue import keys, passwords
 from lambdaqueue.account import EVERYWHERE, Role, digest
+from lambdaqueue.accounts import FREE_OF_STRANGERS
 from lambdaqueue.administration import Administration
 from lambdaqueue.config import Settings
 from lambdaqueue.identity import Author
@@ -92,6 +93,22 @@ class TestSigningIn:
         for name in ("eva", "nobody"):  # says nothing of who there is
             others = [guest.sign_in(name, "wrong password").status for _ in range(7)]
             assert others == [403] * 6 + [429]
+
+    @pytest.mark.parametrize("name", ["jan", "nobody"])
+    def test_guesses_from_many_addresses(self, guest: Panel, redis_url: str, name: str) -> None:
+        """One account can't be guessed at from everywhere, nor locked out where it was used."""
+        guest.as_("jan", ADMIN)
+        elsewhere = Panel(guest.app)
+        statuses = []
+        for number in range(FREE_OF_STRANGERS + 2):
+            elsewhere.client.environ_base["REMOTE_ADDR"] = f"198.51.100.{number}"
+            statuses.append(elsewhere.sign_in(name, "wrong password").status)
+        assert statuses == [403] * FREE_OF_STRANGERS + [429] * 2
+        refused = elsewhere.sign_in(name)
+        assert refused.shows("Too many attempts at this name, from many addresses. Wait 60 min, or")
+        assert 3_500 < int(refused.answer.headers["Retry-After"]) <= 3_600
+        assert guest.sign_in(name).status == (303 if name == "jan" else 429)
+        assert elsewhere.sign_in("eva", "wrong password").status == 403
 
     def test_the_log_tells_from_where_and_not_what(
         self, guest: Panel, caplog: pytest.LogCaptureFixture
