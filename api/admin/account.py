@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
-from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response
 
 from api.admin import forms, session
@@ -45,16 +44,21 @@ def out_everywhere() -> Response:
 @blueprint.get("/prove")
 @page()
 def prove() -> str:
-    return render_template("admin/prove.html", target=_target(request.args.get("next", "")))
+    return _form_to_prove(_target(request.args.get("next", "")))
 
 
 @blueprint.post("/prove")
 @page()
-def proved() -> Response:
+def proved() -> Response | tuple[str, int]:
     given = forms.values()
+    target = _target(given.raw("next"))
     if not session.prove(given.secret("password")):
-        raise Forbidden("That is not your password.")
-    return redirect(_target(given.raw("next")), 303)
+        return _form_to_prove(target, {"password": "is not your password"}), 403
+    return redirect(target, 303)
+
+
+def _form_to_prove(target: str, issues: dict[str, str] | None = None) -> str:
+    return render_template("admin/prove.html", target=target, issues=issues or {})
 
 
 def _page(error: InvalidRequest | None = None) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, Unauthorized
 from werkzeug.wrappers import Response as AnyResponse
@@ -58,6 +60,16 @@ def _page(status: int, detail: str | None = None, issues: object = ()) -> Respon
     _, title, usual = STATUSES[status]
     body = render_template(
         "admin/error.html", status=status, title=title, detail=detail or usual, issues_found=issues,
-        request_id=g.request_id, back=request.path if request.method == "GET" else None,
+        request_id=g.request_id, back=_back(status), was_form=request.method == "POST",
     )  # fmt: skip
     return make_response(body, status)
+
+
+def _back(status: int) -> str | None:
+    """Return the page's own path: of a form's address it leads to the form's page.
+
+    None where there is no such page, and where its beginning is as wrong.
+    """
+    if status == HTTPStatus.NOT_FOUND or request.endpoint is None:
+        return None
+    return url_for(request.endpoint, **(request.view_args or {}))

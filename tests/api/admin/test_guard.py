@@ -256,6 +256,18 @@ class TestThePasswordOnceMore:
         assert [line for line in told if line] == wanted
         assert "wrong one" not in caplog.text
 
+    def test_a_wrong_one_is_no_dead_end(self, stale: Panel) -> None:
+        forms = stale.get("/prove?next=/admin/account").forms
+        (action,) = (each for each in forms if "/prove" in each)
+        fields = {"password": "wrong one", "next": "/admin/account"}
+        page = stale.post(action.removeprefix("/admin"), fields, 403)
+        assert page.shows("is not your password")
+        assert page.inputs["next"] == "/admin/account"
+        assert stale.get(action.removeprefix("/admin")).inputs["next"] == "/admin/account"
+        page = stale.post("/account/password", {**FIELDS, "password": "wrong one"}, 403)
+        assert "/admin/account/password" in page.links
+        assert stale.get("/account/password", 303).location == "/admin/account"
+
     def test_wrong_ones_are_limited(self, stale: Panel) -> None:
         found = [stale.post("/prove", {"password": "wrong one"}, None).status for _ in range(8)]
         assert found == [403] * 6 + [429] * 2
