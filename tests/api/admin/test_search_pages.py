@@ -85,6 +85,37 @@ def test_pages_and_filters(viewer: Panel) -> None:
     assert sorted(listed(viewer, SEARCH)) == sorted([*late, "again", *bad, "good", "bad0"])
 
 
+@pytest.mark.usefixtures("world", "short_pages")
+def test_every_further_page_leads_to_the_first(viewer: Panel) -> None:
+    first = f"{HISTORY}?state=FAILED"
+    page = viewer.get(first)
+    assert not page.shows("First page")
+    for _ in range(2):
+        (further,) = [link for link in page.links if "cursor=" in link]
+        page = viewer.get(further.removeprefix("/admin"))
+        assert page.shows("First page")
+        assert f"/admin{first}" in page.links
+        if not page.shows("Next page"):
+            return
+    raise AssertionError("there is a last page")
+
+
+@pytest.mark.usefixtures("world")
+def test_a_list_says_whether_it_is_empty_or_sieved(viewer: Panel, api: Api) -> None:
+    assert api("PUT", "/queues/idle", json={}).status_code == 200
+    table = {
+        f"{ITEMS}?since=2199-01-01": "No such item",
+        f"{ITEMS}?until=2020-01-01": "No such item",
+        f"{ITEMS}?key=absent": "No such item",
+        f"{HISTORY}?since=2199-01-01": "No such entry",
+        f"{HISTORY}?state=CANCELLED": "No such entry",
+        f"{HOME}/queues/idle/items": "Nothing waits or runs here",
+        f"{HOME}/queues/idle/history": "Nothing has ended here",
+    }
+    for path, said in table.items():
+        assert viewer.get(path).shows(said), path
+
+
 @pytest.mark.usefixtures("world")
 def test_a_page_of_history_tells_how_far_it_looked(
     viewer: Panel, monkeypatch: pytest.MonkeyPatch

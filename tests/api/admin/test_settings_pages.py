@@ -151,7 +151,10 @@ def test_audit(panel: Panel, app: Flask, api: Api) -> None:
     assert page.shows("<b>x</b>")
     assert not page.shows("who2 ")
     (link,) = [link for link in page.links if "cursor=" in link]
-    assert panel.get(link.removeprefix("/admin")).shows("who2")
+    last = panel.get(link.removeprefix("/admin"))
+    assert last.shows("who2")
+    assert last.shows("First page")
+    assert panel.get(f"{HOME}/audit?cursor=1-0").shows("No older entries")
     for cursor in ("x", "", "0-0", "%3Cb%3E"):
         panel.get(f"{HOME}/audit?cursor={cursor}", 422)
 
