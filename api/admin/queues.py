@@ -19,6 +19,8 @@ blueprint = Blueprint("queues", __name__)
 
 ROWS = 100
 PURGE = PurgeSchema()
+WAITING = "all"
+"""What the form calls all that waits. Nothing is not that: it wasn't chosen."""
 
 
 @blueprint.get("/queues")
@@ -65,7 +67,7 @@ def resume(queue: str) -> Response:
 @page(Role.ADMIN, recent=True)
 def purge(queue: str) -> Response:
     wanted = forms.values().text("state")
-    state = loaded(PURGE, {"state": wanted} if wanted else {})["state"]
+    state = loaded(PURGE, {} if wanted == WAITING else {"state": wanted})["state"]
     done = purging().purge(session.actor(), check_queue_name(queue), state)
     more = " There is more: purge again." if done.more else ""
     message = f"Deleted of queue {queue}: {done.count}.{more}"

@@ -29,6 +29,8 @@ def test_made_changed_and_removed(panel: Panel, app: Flask) -> None:
     kim.get("/accounts", 403)
     panel.post("/accounts/kim/role", {"place": EVERYWHERE, "role": "admin"})
     assert kim.get("/accounts").shows("jan")
+    # The form shows what kim may do: who presses the button only changes nothing.
+    assert '<option value="admin" selected>' in panel.get("/accounts/kim").text
     panel.post("/accounts/kim/role", {"place": EVERYWHERE, "role": "none"})
     assert panel.get("/accounts/kim").shows("nothing, anywhere")
     kim.get("/accounts", 403)
@@ -49,6 +51,8 @@ def test_made_changed_and_removed(panel: Panel, app: Flask) -> None:
 def test_a_role_in_one_environment(panel: Panel, app: Flask, api: Api) -> None:
     panel.post("/accounts", {**FIELDS, "place": keys.DEFAULT_ENVIRONMENT})
     assert panel.get("/accounts").shows("viewer in default")
+    chosen = f'<option value="{keys.DEFAULT_ENVIRONMENT}" selected>'
+    assert chosen in panel.get("/accounts/kim").text
     kim = Panel(app)
     kim.sign_in("kim", NEW)
     kim.get("/e/default/overview")

@@ -81,7 +81,7 @@ FORMS: Mapping[str, Form] = {
         "E/queue-settings/mail", "queue.update", "mail", timeout="5000"
     ),
     "POST E/queues/<queue:queue>/purge": one(
-        "E/queues/purged/purge", "queue.purge", "purged waiting"
+        "E/queues/purged/purge", "queue.purge", "purged waiting", state="all"
     ),
     "POST E/queue-drop/<queue:queue>": one("E/queue-drop/dropped", "queue.delete", "dropped"),
     "POST E/queues/<queue:queue>/history/<entry>/replay": one(
