@@ -59,6 +59,7 @@ def show(service: str, job: str) -> str:
     return render_template(
         "admin/service.html",
         job=found,
+        queue=where.queue,
         running=[each for each in running.rows if _is_of(each, found)][:ROWS],
         ended=[each for each in ended.rows if _is_of(each, found)][:ROWS],
         looked_at=LOOKED_AT if running.cursor or ended.cursor else None,

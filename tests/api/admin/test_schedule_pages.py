@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from api.admin import services
+from lambdaqueue import keys
 from tests.api.admin.conftest import NASTY, Panel
 from tests.api.admin.work import HOME
 from tests.api.conftest import TARGET, Api, parts_of
@@ -43,6 +44,12 @@ class TestSchedules:
         assert page.text.count("T04:00:00.000Z</time> <") == 3, "no more than maxRuns"
         assert page.shows('"a": 1')
         assert not [form for form in page.forms if "/schedules/" in form]
+
+    def test_its_queue_is_there_once_it_has_run(self, viewer: Panel, api: Api, app: Flask) -> None:
+        schedule_id = schedule(api).rpartition("/")[2]
+        assert f"/admin{HOME}/queues/mail" not in viewer.get(SCHEDULES).links
+        parts_of(app).client.hset(keys.schedule("1", schedule_id), "last", 1)
+        assert f"/admin{HOME}/queues/mail" in viewer.get(SCHEDULES).links
 
     def test_changes(self, panel: Panel, api: Api) -> None:
         path = schedule(api)
@@ -129,6 +136,8 @@ class TestServices:
         token = Crew(parts_of(app).client).start(name)
         assert call_back(api, token, status="processing", progress=42).status_code < 300
         assert panel.get(job).shows("running")
+        (queue,) = (link for link in panel.get(job).links if "/queues/" in link)
+        assert panel.get(queue.removeprefix("/admin")).shows("services.billing")
         for path in (SERVICES, job, f"{HOME}/executions/{name}"):
             assert '<progress value="42"' in panel.get(path).text
         ended = call_back(api, token, status="fail", error="<b>no</b>", summary="<i>s</i>")

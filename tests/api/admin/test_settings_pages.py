@@ -159,6 +159,61 @@ def test_audit(panel: Panel, app: Flask, api: Api) -> None:
         panel.get(f"{HOME}/audit?cursor={cursor}", 422)
 
 
+def test_the_audit_leads_to_what_it_is_about(panel: Panel, visitor: Visitor, app: Flask) -> None:
+    table = {
+        ("queue.pause", "mail"): "/queues/mail",
+        ("queue.purge", "mail waiting"): "/queues/mail",
+        ("queue.delete", "mail"): None,
+        ("item.cancel", "mail 0123456789abcd"): "/items/0123456789abcd",
+        ("service.run", "billing/close"): "/services/billing/close",
+        ("execution.cancel", "0123456789abcd"): "/executions/0123456789abcd",
+        ("token.create", "<b>"): "/settings",
+        ("secret.read", "secret"): "/settings",
+        ("schedule.pause", "a key"): None,
+        ("item.cancel", ""): None,
+        ("<b>.x", "<b>"): None,
+    }
+    store = EnvironmentStore(parts_of(app).client)
+    for action, thing in table:
+        store.note(Actor("1", "jan & co", "::1"), action, thing)
+    store.note(Actor("1", "eva", "::1"), "account.role", "kim: viewer in default")
+    page = panel.get(f"{HOME}/audit")
+    rows = page.text.partition("<tbody>")[2].split("<tr>")[2:]  # the first is of eva
+    for row, wanted in zip(rows, reversed(table.values()), strict=False):
+        link = (
+            f'<td class="text"><a href="/admin{HOME}{wanted}">' if wanted else '<td class="text">'
+        )
+        assert link in row
+        assert wanted or '<td class="text"><a' not in row
+    assert "/admin/accounts/kim" in page.links
+    elsewhere = visitor({"1": Role.ADMIN})
+    assert "/admin/accounts/kim" not in elsewhere.get(f"{HOME}/audit").links
+    of_eva = panel.get(f"{HOME}/audit?who=eva")
+    assert of_eva.shows("account.role")
+    assert not of_eva.shows("queue.pause")
+    assert f"/admin{HOME}/audit?who=jan+%26+co" in page.links
+    assert panel.get(f"{HOME}/audit?who=nobody").shows("No entry.")
+
+
+def test_the_entries_of_one_page_by_page(
+    panel: Panel, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page looks through so many and no more; none is left out or comes twice."""
+    monkeypatch.setattr("api.admin.audited.MOST_LOOKED_AT", 4)
+    monkeypatch.setattr("api.admin.audit.ROWS", 2)
+    store = EnvironmentStore(parts_of(app).client)
+    for number in range(12):
+        who = "other" if number in (4, 5, 6, 7) else "rare"
+        store.note(Actor("1", who, "::1"), "a.b", f"thing {number}.")
+    path, found = f"{HOME}/audit?who=rare", []
+    while path:
+        page = panel.get(path)
+        found += re.findall(r"thing (\d+)\.", page.text)
+        nexts = [link for link in page.links if "cursor=" in link]
+        path = nexts[0].removeprefix("/admin") if nexts else ""
+    assert found == [str(number) for number in (11, 10, 9, 8, 3, 2, 1, 0)]
+
+
 class TestEnvironments:
     @pytest.mark.parametrize("path", ["/environments", "/environments/default/remove"])
     def test_they_are_made_and_removed_by_command_only(self, panel: Panel, path: str) -> None:
