@@ -27,8 +27,9 @@ class Clock:
 
     def __init__(self, start: datetime | None = None) -> None:
         self._goes_along = start is None
-        self._ms = _real() if start is None else _ms(start)
-        self._ahead = self._ms - _real()
+        real = _real()
+        self._ms = real if start is None else _ms(start)
+        self._ahead = self._ms - real
         self._next: Callable[[], int | None] = _nothing
         self._work: Callable[[], object] = _no_work
 
